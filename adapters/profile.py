@@ -1,0 +1,127 @@
+"""The chat profile: what an adapter knows about chatting, in one file beside its weights (`endturn.json`, format 1).
+
+Pure description. `server` turns it into sampling parameters and stops; base_to_chat writes it.
+"""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from .errors import ProfileError
+from .json_file import read_json_object
+
+PROFILE_FILE = "endturn.json"
+DEFAULT_MAX_TOKENS = 1024
+
+
+class ProfilePart(BaseModel):
+    """Base of every part: unknown fields and wrong types are refused, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class BaseModelRef(ProfilePart):
+    """Which base the adapter belongs to."""
+
+    name: str
+    architecture: str | None = None
+    vocab_size: int | None = Field(default=None, ge=1)
+    shape: str | None = None
+    weights: str | None = None
+
+
+class Trainer(ProfilePart):
+    """Who wrote the checkpoint, and the evidence for it."""
+
+    name: str
+    version: str | None = None
+    template: str | None = None
+    evidence: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class TemplateRef(ProfilePart):
+    """The chat template; `file` lies beside the profile."""
+
+    file: str = "chat_template.jinja"
+    confidence: Literal["recorded", "derived", "guessed"] = "recorded"
+    system: str | None = None
+
+    @field_validator("file")
+    @classmethod
+    def _is_plain_name(cls, name: str) -> str:
+        if Path(name).name != name or name in {"", ".", ".."}:
+            raise ValueError("must be a plain file name in the adapter directory")
+        return name
+
+
+class EndOfTurnId(ProfilePart):
+    """One token id that ends an answer, and the reason it is in the set."""
+
+    id: int = Field(ge=0)
+    token: str
+    why: str
+
+
+class SamplingDefaults(ProfilePart):
+    """Sampling values the checkpoint records or `verify --write` measured; absent means not set."""
+
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, gt=0, le=1)
+    top_k: int | None = Field(default=None, ge=-1)
+    min_p: float | None = Field(default=None, ge=0, le=1)
+    repetition_penalty: float | None = Field(default=None, gt=0, le=2)
+    presence_penalty: float | None = Field(default=None, ge=-2, le=2)
+    frequency_penalty: float | None = Field(default=None, ge=-2, le=2)
+
+
+class TokenLimits(ProfilePart):
+    """Tokens a request gets when it asks for none, and the most it may ask for (None: the context)."""
+
+    default: int = Field(default=DEFAULT_MAX_TOKENS, ge=1)
+    limit: int | None = Field(default=None, ge=1)
+
+
+class ChatProfile(ProfilePart):
+    """`endturn.json`, format 1."""
+
+    format: Literal[1]
+    created_by: str
+    base: BaseModelRef
+    trainer: Trainer | None = None
+    template: TemplateRef = TemplateRef()
+    end_of_turn: tuple[EndOfTurnId, ...] = Field(strict=False)
+    role_markers: tuple[str, ...] = Field(default=(), strict=False)
+    sampling: SamplingDefaults = SamplingDefaults()
+    max_tokens: TokenLimits = TokenLimits()
+    # Owned by later parts of the product: kept as they are, checked where they are used.
+    guard: dict[str, Any] = {}
+    stop_head: dict[str, Any] | None = None
+    weights: dict[str, Any] = {}
+    findings: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    verification: dict[str, Any] | None = None
+
+    @field_validator("role_markers")
+    @classmethod
+    def _markers_have_text(cls, markers: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not marker.strip() for marker in markers):
+            raise ValueError("a role marker of white space alone would end every answer")
+        return markers
+
+
+def read_profile(adapter_dir: Path) -> ChatProfile | None:
+    """The profile in `adapter_dir`, None for a raw adapter.
+
+    Raises:
+        ProfileError: the file is there and is not a valid profile; the message names the field.
+    """
+    path = adapter_dir / PROFILE_FILE
+    if not path.exists():
+        return None
+    raw = read_json_object(path, ProfileError)
+    try:
+        return ChatProfile.model_validate(raw)
+    except ValidationError as exc:
+        first = exc.errors(include_url=False)[0]
+        field = ".".join(str(part) for part in first["loc"]) or "format"
+        raise ProfileError(path, f"{field}: {first['msg']} (found {first['input']!r:.80})") from exc

@@ -1,0 +1,102 @@
+"""The port to an inference engine: what a request asks of it, what it answers, and nothing of vLLM or HTTP.
+
+`vllm_engine` stands behind it in production, a scripted engine in unit tests.
+"""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+EngineFinish = Literal["stop", "length", "abort", "repetition", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sampling:
+    """Everything that decides which tokens come and when the engine stops by itself.
+
+    `stop_token_ids` is the whole set: the engine's own idea of EOS is switched off (design: ids are ours).
+    """
+
+    max_tokens: int
+    stop_token_ids: tuple[int, ...] = ()
+    n: int = 1
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+    min_p: float = 0.0
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    repetition_penalty: float = 1.0
+    seed: int | None = None
+    min_tokens: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineAdapter:
+    """LoRA weights as the engine knows them. `key` is the content hash: new weights, new key and path."""
+
+    key: str
+    path: Path
+    rank: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineRequest:
+    """One generation of `sampling.n` choices."""
+
+    request_id: str
+    prompt_token_ids: list[int]
+    sampling: Sampling
+    adapter: EngineAdapter | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineDelta:
+    """New tokens of one choice; several at once where the reader was slow. The end token is among them."""
+
+    index: int
+    token_ids: tuple[int, ...]
+    finish_reason: EngineFinish | None = None
+
+
+class Engine(Protocol):
+    """What `server` asks of an engine."""
+
+    @property
+    def max_model_len(self) -> int:
+        """Tokens of prompt and answer together."""
+        ...
+
+    def generate(self, request: EngineRequest) -> AsyncIterator[EngineDelta]:
+        """Stream the deltas of all choices; leaving early aborts the request.
+
+        Raises:
+            EngineDeadError: the engine died before or during the stream.
+            InvalidRequest: the engine refuses the request.
+        """
+        ...
+
+    async def abort(self, request_id: str) -> None:
+        """End a request; its stream closes with finish_reason "abort"."""
+        ...
+
+    async def add_adapter(self, adapter: EngineAdapter) -> None:
+        """Load the weights, so that no generation ever does. Loading the same key again changes nothing.
+
+        Raises:
+            StartError: the engine cannot take these weights; it goes on without them.
+        """
+        ...
+
+    async def check_health(self) -> None:
+        """Return if the engine answers.
+
+        Raises:
+            EngineDeadError: it does not, and will not again.
+        """
+        ...
+
+    async def close(self) -> None:
+        """Stop the engine and its processes."""
+        ...

@@ -1,0 +1,100 @@
+"""Everything a request or a start can fail with. Errors hold data; `app` turns them into OpenAI's body.
+
+EndturnError
+├── StartError              the server cannot start: the message names the setting and what to do
+├── EngineDeadError         the engine is gone; every open stream is told, then the process ends
+└── RequestError            the request fails with an HTTP status
+    ├── InvalidRequest      400  a field is wrong; `param` names it
+    ├── Unauthorized        401
+    ├── UnknownModel        404
+    ├── UnknownPath         404, 405
+    ├── BodyTooLarge        413
+    ├── Unavailable         503  not ready, draining or the engine died; carries Retry-After
+    └── InternalError       500
+"""
+
+from typing import Any
+
+
+class EndturnError(Exception):
+    """The root of every error endturn raises on purpose."""
+
+
+class StartError(EndturnError):
+    """The server cannot start as configured."""
+
+
+class EngineDeadError(EndturnError):
+    """The engine cannot answer any more."""
+
+
+class RequestError(EndturnError):
+    """A request that fails with `status`; the fields are those of OpenAI's error object."""
+
+    status = 500
+    type = "server_error"
+
+    def __init__(self, message: str, *, param: str | None = None, code: str | None = None) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+        self.headers: dict[str, str] = {}
+
+    def body(self) -> dict[str, Any]:
+        """OpenAI's `{"error": {...}}`."""
+        error = {"message": self.message, "type": self.type, "param": self.param, "code": self.code}
+        return {"error": error}
+
+
+class InvalidRequest(RequestError):
+    """A field has a wrong value; the message names the field, the value and what to do."""
+
+    status = 400
+    type = "invalid_request_error"
+
+
+class Unauthorized(RequestError):
+    """No key, or a wrong one."""
+
+    status = 401
+    type = "authentication_error"
+
+
+class UnknownModel(RequestError):
+    """No such model; the message lists those there are."""
+
+    status = 404
+    type = "not_found_error"
+
+
+class UnknownPath(RequestError):
+    """No such path, or not with this method."""
+
+    type = "invalid_request_error"
+
+    def __init__(self, message: str, *, status: int) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class BodyTooLarge(RequestError):
+    """The request body is over the limit."""
+
+    status = 413
+    type = "invalid_request_error"
+
+
+class Unavailable(RequestError):
+    """Not now; another replica, or this one later, will answer."""
+
+    status = 503
+    type = "service_unavailable_error"
+
+    def __init__(self, message: str, *, retry_after_s: int = 5, code: str | None = None) -> None:
+        super().__init__(message, code=code)
+        self.headers = {"Retry-After": str(retry_after_s)}
+
+
+class InternalError(RequestError):
+    """A fault of ours; the message says nothing of the inside."""

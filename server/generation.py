@@ -1,0 +1,169 @@
+"""Engine stream -> text deltas and one Finish a choice.
+
+Guards decide where to stop, never what to say: the text is always an exact prefix of what the engine said. Leaving the
+stream early, for whatever reason, aborts the engine request.
+"""
+
+from collections import deque
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, replace
+
+from .detokenizer import Detokenizer
+from .engine import Engine, EngineDelta, EngineRequest
+from .errors import EngineDeadError, Unavailable
+from .finish import Finish, StopCause
+from .metrics import RequestRecord
+from .sampling import GenerationPlan
+from .stopping import StopMatch, StopMatcher
+from .tokenizer import ChatTokenizer
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceDelta:
+    """New text of one choice; `finish` is set on its last delta. `num_tokens` is the choice's count so far."""
+
+    index: int
+    text: str
+    num_tokens: int
+    finish: Finish | None = None
+
+
+class Choice:
+    """One choice in the making: counts, decodes, looks for its end."""
+
+    def __init__(self, plan: GenerationPlan, tokenizer: ChatTokenizer, index: int) -> None:
+        self._plan = plan
+        self.index = index
+        self._detokenizer = Detokenizer(tokenizer.tokenizer, skip_special_tokens=plan.skip_special_tokens)
+        self._matcher = StopMatcher(plan.stop_texts) if plan.stop_texts else None
+        # Where in the text each token begins that a stop could still take back.
+        self._token_starts: deque[int] = deque()
+        self._num_decoded = 0
+        self.num_tokens = 0
+        self.finish: Finish | None = None
+
+    def feed(self, delta: EngineDelta) -> str:
+        """The text `delta` adds; sets `finish` at the end. Tokens after the end are counted as trimmed."""
+        pieces = []
+        for position, token_id in enumerate(delta.token_ids):
+            self.num_tokens += 1
+            num_unread = len(delta.token_ids) - position - 1
+            if (cause := self._plan.stop_ids.get(token_id)) and self._past_min_tokens():
+                pieces.append(self.flush())
+                self._finish(cause, num_unread=num_unread)
+                break
+            pieces.append(self._feed_text(self._detokenizer.feed(token_id)))
+            if self._matcher is not None and self._matcher.match is not None:
+                self._finish_at(self._matcher.match, num_unread)
+                break
+        else:
+            if delta.finish_reason is not None:
+                pieces.append(self.flush())
+                self._finish_by_engine(delta)
+        return "".join(pieces)
+
+    def flush(self) -> str:
+        """The text held back as a possible stop."""
+        return "" if self._matcher is None else self._matcher.flush()
+
+    def abort(self) -> Finish:
+        """End the choice from outside."""
+        return self._finish(StopCause(kind="abort"))
+
+    def _past_min_tokens(self) -> bool:
+        return self.num_tokens > self._plan.sampling.min_tokens
+
+    def _feed_text(self, text: str) -> str:
+        if self._matcher is None:
+            return text
+        if not self._past_min_tokens():
+            return text
+        self._token_starts.append(self._num_decoded)
+        self._num_decoded += len(text)
+        shown = self._matcher.feed(text)
+        if self._matcher.match is None:
+            while self._token_starts and self._token_starts[0] < self._matcher.num_returned:
+                self._token_starts.popleft()
+        return shown
+
+    def _finish_at(self, match: StopMatch, num_unread: int) -> None:
+        taken_back = sum(1 for start in self._token_starts if start >= match.start)
+        cause = StopCause(kind=match.stop.kind, text=match.stop.text)
+        self._finish(cause, num_unread=num_unread, num_taken_back=taken_back)
+
+    def _finish_by_engine(self, delta: EngineDelta) -> None:
+        if delta.finish_reason == "length":
+            self._finish(StopCause(kind="max_tokens"))
+        elif delta.finish_reason == "repetition":
+            self._finish(StopCause(kind="repetition"))
+        else:
+            self._finish(StopCause(kind="abort"))
+
+    def _finish(self, cause: StopCause, *, num_unread: int = 0, num_taken_back: int = 0) -> Finish:
+        # Tokens of a merged delta beyond the end were generated too.
+        self.num_tokens += num_unread
+        self.finish = Finish(
+            index=self.index,
+            cause=cause,
+            limit=self._plan.limit,
+            num_tokens=self.num_tokens,
+            num_trimmed_tokens=num_unread + num_taken_back,
+        )
+        return self.finish
+
+
+async def generate(
+    engine: Engine,
+    request: EngineRequest,
+    plan: GenerationPlan,
+    tokenizer: ChatTokenizer,
+    record: RequestRecord,
+) -> AsyncGenerator[ChoiceDelta, None]:
+    """Stream every choice of one request to its end; `record` gets each choice's Finish.
+
+    Raises:
+        EngineDeadError: the engine died.
+        Unavailable: the engine gave the request up, as it does when the server stops.
+    """
+    choices = [Choice(plan, tokenizer, index) for index in range(plan.sampling.n)]
+    num_open = len(choices)
+    try:
+        async with aclosing(engine.generate(request)) as deltas:
+            async for delta in deltas:
+                choice = choices[delta.index]
+                if choice.finish is not None:
+                    continue
+                text = choice.feed(delta)
+                record.note_first_token()
+                if choice.finish is not None:
+                    _raise_if_aborted(choice.finish)
+                    num_open -= 1
+                    record.finishes += _copies(choice.finish, plan.copies)
+                if text or choice.finish is not None:
+                    for made in _deltas(choice, text, plan.copies):
+                        yield made
+                if num_open == 0:
+                    return
+        raise EngineDeadError("the engine ended a stream without a finish")
+    finally:
+        for choice in choices:
+            if choice.finish is None or choice.finish.cause.kind == "abort":
+                record.finishes += _copies(choice.abort(), plan.copies)
+
+
+def _raise_if_aborted(finish: Finish) -> None:
+    if finish.cause.kind == "abort":
+        raise Unavailable("the server is shutting down and could not finish this answer", code="aborted")
+
+
+def _copies(finish: Finish, copies: int) -> list[Finish]:
+    return [replace(finish, index=finish.index + copy) for copy in range(copies)]
+
+
+def _deltas(choice: Choice, text: str, copies: int) -> list[ChoiceDelta]:
+    finishes = [None] * copies if choice.finish is None else _copies(choice.finish, copies)
+    return [
+        ChoiceDelta(choice.index + copy, text, choice.num_tokens, finish)
+        for copy, finish in enumerate(finishes)
+    ]

@@ -1,0 +1,138 @@
+"""Messages -> token ids: by the model's template, sandboxed, in worker processes, never on the event loop."""
+
+import asyncio
+import multiprocessing
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pebble
+from transformers import AutoTokenizer
+
+from .errors import InternalError, InvalidRequest, StartError
+from .schema import Message
+from .served_model import ServedModel
+from .template_worker import TemplateRefusal, prepare_worker, render
+from .tokenizer import ChatTokenizer
+
+# What a client's chat_template_kwargs may not replace: these carry the request itself.
+_RESERVED = frozenset(
+    {"conversations", "messages", "tools", "documents", "chat_template", "add_generation_prompt"}
+    | {"continue_final_message", "return_assistant_tokens_mask"}
+)
+
+
+def load_tokenizer(path: Path) -> ChatTokenizer:
+    """The tokenizer in a model directory; no code of the directory is run.
+
+    Raises:
+        StartError: there is none, or it cannot be read.
+    """
+    try:
+        loaded = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
+    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
+        raise StartError(f"{path}: its tokenizer cannot be loaded ({exc})") from exc
+    tokenizer = loaded.backend_tokenizer
+    # A tokenizer.json can carry a training script's truncation; a prompt must never be cut silently.
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    special = {name: str(text) for name, text in loaded.special_tokens_map.items() if isinstance(text, str)}
+    added = tokenizer.get_added_tokens_decoder()
+    return ChatTokenizer(
+        tokenizer=tokenizer,
+        eos_token_id=loaded.eos_token_id,
+        special_tokens=special,
+        special_ids={token.content: token_id for token_id, token in added.items() if token.special},
+        vocab_size=tokenizer.get_vocab_size(),
+        chat_template=loaded.chat_template if isinstance(loaded.chat_template, str) else None,
+    )
+
+
+class PromptRenderer:
+    """Renders and tokenises. Holds the worker processes; `close` ends them."""
+
+    def __init__(self, *, timeout_s: float, num_workers: int = 2) -> None:
+        self._timeout_s = timeout_s
+        self._pool = pebble.ProcessPool(
+            max_workers=num_workers,
+            initializer=prepare_worker,
+            context=multiprocessing.get_context("spawn"),
+        )
+
+    async def warm_up(self) -> None:
+        """Start the workers and wait for the first, so that no request pays for it."""
+        await asyncio.wrap_future(self._pool.submit(render, 60, "ready", [], {}))
+
+    async def render_chat(
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        *,
+        add_generation_prompt: bool,
+        continue_final_message: bool,
+        template_kwargs: Mapping[str, Any],
+    ) -> list[int]:
+        """Token ids of a conversation.
+
+        Raises:
+            InvalidRequest: no template, or the template refuses the messages, loops or takes too much.
+        """
+        if model.template is None:
+            raise InvalidRequest(
+                f"model {model.name!r} has no chat template; start the server with --chat-template FILE, "
+                "put chat_template.jinja into the adapter directory, or use /v1/completions",
+                param="model",
+                code="no_chat_template",
+            )
+        if add_generation_prompt and continue_final_message:
+            # OpenAI-style clients send only the second; the first is then its default.
+            add_generation_prompt = False
+        _check_template_kwargs(template_kwargs)
+        options = {
+            **model.tokenizer.special_tokens,
+            **template_kwargs,
+            "add_generation_prompt": add_generation_prompt,
+            "continue_final_message": continue_final_message,
+        }
+        text = await self._render(model.template, [m.for_template() for m in messages], options)
+        # Templates write the special tokens themselves, the beginning-of-sequence token included.
+        return await self.encode(model.tokenizer, text, add_special_tokens=False)
+
+    async def encode(
+        self, tokenizer: ChatTokenizer, text: str, *, add_special_tokens: bool
+    ) -> list[int]:
+        """Token ids of plain text, made in a thread (tokenizers leaves the interpreter lock)."""
+        return await asyncio.to_thread(tokenizer.encode, text, add_special_tokens=add_special_tokens)
+
+    async def _render(
+        self, template: str, messages: list[dict[str, Any]], options: dict[str, Any]
+    ) -> str:
+        future = self._pool.submit(render, self._timeout_s, template, messages, options)
+        try:
+            text: str = await asyncio.wrap_future(future)
+        except TemplateRefusal as exc:
+            raise InvalidRequest(
+                f"the chat template refuses these messages: {exc}", param="messages", code="template_error"
+            ) from exc
+        except TimeoutError as exc:
+            raise InvalidRequest(
+                f"the chat template did not finish within {self._timeout_s:g} s",
+                param="messages",
+                code="template_timeout",
+            ) from exc
+        except pebble.ProcessExpired as exc:
+            raise InternalError("the process that renders chat templates ended; try again") from exc
+        return text
+
+    def close(self) -> None:
+        """End the worker processes."""
+        self._pool.stop()
+        self._pool.join(timeout=5)
+
+
+def _check_template_kwargs(template_kwargs: Mapping[str, Any]) -> None:
+    taken = _RESERVED.intersection(template_kwargs)
+    if taken:
+        raise InvalidRequest(
+            f"chat_template_kwargs: {', '.join(sorted(taken))} cannot be set there", param="chat_template_kwargs"
+        )
