@@ -66,6 +66,11 @@ class Lifecycle:
             pass
         return frozenset(self._open_ids)
 
+    async def abort_all(self, engine: Engine) -> None:
+        """End every open request; each client gets a last event that says why."""
+        for request_id in tuple(self._open_ids):
+            await engine.abort(request_id)
+
     async def watch_engine(self, engine: Engine, interval_s: float = 1.0) -> None:
         """Return when the engine has died, whether or not a request noticed."""
         while not self._engine_died:

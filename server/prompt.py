@@ -21,6 +21,8 @@ _RESERVED = frozenset(
     | {"continue_final_message", "return_assistant_tokens_mask"}
 )
 
+_WARM_UP_TIMEOUT_S = 120
+
 
 def load_tokenizer(path: Path) -> ChatTokenizer:
     """The tokenizer in a model directory; no code of the directory is run.
@@ -59,9 +61,11 @@ class PromptRenderer:
             context=multiprocessing.get_context("spawn"),
         )
 
-    async def warm_up(self) -> None:
-        """Start the workers and wait for the first, so that no request pays for it."""
-        await asyncio.wrap_future(self._pool.submit(render, 60, "ready", [], {}))
+        self._warm_up = self._pool.submit(render, _WARM_UP_TIMEOUT_S, "ready", [], {})
+
+    async def wait_until_warm(self) -> None:
+        """Wait for a worker to be there, so that no request pays for its start."""
+        await asyncio.wrap_future(self._warm_up)
 
     async def render_chat(
         self,

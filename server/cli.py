@@ -1,0 +1,133 @@
+"""The `endturn` command. Heavy imports wait until a command runs, so that `--help` is instant."""
+
+import asyncio
+import inspect
+import sys
+from collections.abc import Callable
+from typing import Annotated, Any, get_args, get_origin
+
+import typer
+from pydantic.fields import FieldInfo
+
+from . import __version__
+from .errors import StartError
+from .settings import ENV_PREFIX, Settings, read_settings
+
+app = typer.Typer(
+    name="endturn", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+)
+# vLLM's name for our --adapter, so that a `vllm serve` command line carries over.
+LORA_MODULES = "--lora-modules"
+NOT_YET = {
+    "--tool-call-parser": "tools are not served yet",
+    "--reasoning-parser": "reasoning content is not served yet",
+}
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"endturn {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def endturn(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Serve base models with LoRA adapters as chat, with every answer ending where it should."""
+
+
+def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+    """The command line option of one setting; its default stays where it is written, in Settings."""
+    many = get_origin(field.annotation) is tuple
+    default = "" if field.is_required() or field.default_factory or many else f" [default: {field.default}]"
+    if field.annotation is bool:
+        names, kind = [f"--{name.replace('_', '-')}/--no-{name.replace('_', '-')}"], bool | None
+    else:
+        names = [f"--{name.replace('_', '-')}"]
+        kind = list[str] | None if many else _plain(field)
+    text = f"{field.description}{default} [env: {ENV_PREFIX}{name.upper()}]"
+    option = typer.Option(None, *names, help=text, show_default=False)
+    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+
+
+def _plain(field: FieldInfo) -> Any:
+    """Numbers are parsed by typer, everything else stays text for Settings to judge."""
+    kinds = {field.annotation, *get_args(field.annotation)}
+    if int in kinds:
+        return int | None
+    return float | None if float in kinds else str | None
+
+
+def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
+    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
+    options = [_option(name, field) for name, field in Settings.model_fields.items() if name != "engine_args"]
+    command.__signature__ = inspect.Signature([context, *options])  # type: ignore[attr-defined]  # read by typer
+    command.__annotations__ = {p.name: p.annotation for p in [context, *options]}
+    return command
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+@_with_settings
+def serve(context: typer.Context, **given: Any) -> None:
+    """Serve a base model and its adapters over an OpenAI-compatible API.
+
+    Every flag of vLLM's engine works too (--max-model-len, --tensor-parallel-size, ...); so do --served-model-name,
+    --lora-modules, --chat-template and --api-key as `vllm serve` spells them, and the model as first argument.
+    """
+    flags = {name: value for name, value in given.items() if value not in (None, [])}
+    try:
+        raise typer.Exit(_serve(flags, list(context.args)))
+    except StartError as exc:
+        typer.echo(f"endturn: {exc}", err=True)
+        raise typer.Exit(2) from None
+
+
+def _serve(flags: dict[str, Any], extra: list[str]) -> int:
+    if extra and not extra[0].startswith("-") and "model" not in flags:
+        flags["model"] = extra.pop(0)
+    extra = _take_aliases(flags, extra)
+    settings = read_settings(flags)
+
+    from .logs import configure_logging
+
+    configure_logging(settings.log_level)
+    try:
+        from .vllm_engine import VLLMEngine, parse_engine_flags
+    except ModuleNotFoundError as exc:
+        raise StartError(f"{exc}; install the engine: pip install 'endturn[cpu]' or 'endturn[cuda]'") from exc
+    from prometheus_client import REGISTRY
+
+    from .serving import serve as serve_until_stopped
+
+    engine_flags = parse_engine_flags([*settings.engine_args, *extra])
+    start = lambda base, adapters: VLLMEngine.start(base.path, adapters, engine_flags)  # noqa: E731
+    return asyncio.run(serve_until_stopped(settings, start, REGISTRY))
+
+
+def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
+    """Move vLLM's names for our settings out of the engine's flags; `--lora-modules` takes several values."""
+    left: list[str] = []
+    taking = False
+    for word in extra:
+        name, equals, value = word.partition("=")
+        if name in NOT_YET:
+            raise StartError(f"{name}: {NOT_YET[name]}")
+        if name == LORA_MODULES:
+            taking, value = True, value if equals else ""
+        elif taking and not word.startswith("-"):
+            value = word
+        else:
+            taking = False
+            left.append(word)
+            continue
+        if value:
+            flags["adapter"] = [*flags.get("adapter", []), value]
+    return left
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    app(sys.argv[1:], prog_name="endturn")

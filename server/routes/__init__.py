@@ -1,0 +1,8 @@
+"""The HTTP endpoints, one module a subject. Each reads down: parse, resolve, render, plan, generate, write."""
+
+from . import chat, completions, models, operations, tokens
+from .context import Server
+
+ROUTERS = (chat.router, completions.router, models.router, tokens.router, operations.router)
+
+__all__ = ["ROUTERS", "Server"]

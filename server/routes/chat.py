@@ -1,0 +1,31 @@
+"""`POST /v1/chat/completions`."""
+
+from fastapi import APIRouter, Request, Response
+
+from ..metrics import RECORD_KEY
+from ..schema import ChatCompletionRequest
+from ..sse import ChatWire
+from .answer import answer
+from .connection import while_connected
+from .context import check_guards_allowed, read_body, server_of
+
+router = APIRouter()
+
+
+@router.post("/v1/chat/completions")
+async def chat_completions(request: Request) -> Response:
+    """Answer a conversation."""
+    server = server_of(request)
+    body = await read_body(request, ChatCompletionRequest)
+    check_guards_allowed(server, body.endturn.guards)
+    model = server.catalog.resolve(body.model)
+    request.scope[RECORD_KEY].adapter = model.label
+    rendering = server.renderer.render_chat(
+        model,
+        body.messages,
+        add_generation_prompt=body.add_generation_prompt,
+        continue_final_message=body.continue_final_message,
+        template_kwargs=body.chat_template_kwargs,
+    )
+    prompt_token_ids = await while_connected(request, rendering)
+    return await answer(request, body, model, prompt_token_ids, ChatWire)

@@ -1,0 +1,53 @@
+"""`POST /tokenize` and `/detokenize`, in vLLM's shapes."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from ..errors import InvalidRequest
+from ..schema import DetokenizeRequest, TokenizeRequest
+from ..served_model import ServedModel
+from .connection import while_connected
+from .context import Server, read_body, server_of
+
+router = APIRouter()
+
+
+@router.post("/tokenize")
+async def tokenize(request: Request) -> dict[str, Any]:
+    """Token ids of a prompt, or of a conversation as the model's template renders it."""
+    server = server_of(request)
+    body = await read_body(request, TokenizeRequest)
+    model = _model(server, body.model)
+    if body.messages is not None:
+        rendering = server.renderer.render_chat(
+            model,
+            body.messages,
+            add_generation_prompt=body.add_generation_prompt,
+            continue_final_message=body.continue_final_message,
+            template_kwargs=body.chat_template_kwargs,
+        )
+        ids = await while_connected(request, rendering)
+    else:
+        add_special = body.add_special_tokens is not False
+        ids = await server.renderer.encode(model.tokenizer, body.prompt or "", add_special_tokens=add_special)
+    strings = [model.tokenizer.tokenizer.id_to_token(i) for i in ids] if body.return_token_strs else None
+    return {"count": len(ids), "max_model_len": server.engine.max_model_len, "tokens": ids, "token_strs": strings}
+
+
+@router.post("/detokenize")
+async def detokenize(request: Request) -> dict[str, Any]:
+    """Text of token ids, special tokens included."""
+    server = server_of(request)
+    body = await read_body(request, DetokenizeRequest)
+    model = _model(server, body.model)
+    for token_id in body.tokens:
+        if token_id >= model.tokenizer.vocab_size:
+            raise InvalidRequest(
+                f"tokens: {token_id} is no token id below {model.tokenizer.vocab_size}", param="tokens"
+            )
+    return {"prompt": model.tokenizer.decode(body.tokens, skip_special_tokens=False)}
+
+
+def _model(server: Server, name: str | None) -> ServedModel:
+    return server.catalog.base if name is None else server.catalog.resolve(name)

@@ -1,0 +1,182 @@
+"""One server process from start to end: parts, engine, uvicorn, and an orderly way out.
+
+SIGTERM or SIGINT: readiness flips at once, open requests get `drain_timeout_s`, what is left is aborted, then exit 0.
+A dead engine: every open stream has its error, then exit 1, and the orchestrator starts another (crash-only).
+"""
+
+import asyncio
+import gc
+import logging
+import signal
+import socket
+from collections.abc import Callable, Sequence
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+from rich.console import Console
+
+from adapters.base_files import BaseFiles, read_base_files
+from adapters.errors import AdapterError
+
+from .app import create_app
+from .catalog import Catalog, adapter_model, base_model
+from .demo import DEMO, DEMO_TEMPLATE, GEMMA_NOTICE
+from .engine import Engine, EngineAdapter
+from .errors import StartError
+from .lifecycle import Lifecycle
+from .metrics import Metrics
+from .model_source import AdapterSource, resolve_adapters, resolve_base
+from .prompt import PromptRenderer, load_tokenizer
+from .routes import Server
+from .served_model import ServedModel
+from .settings import Settings
+
+logger = logging.getLogger(__name__)
+
+StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
+
+
+async def serve(settings: Settings, start_engine: StartEngine, registry: CollectorRegistry) -> int:
+    """Serve until told to stop; the exit status.
+
+    Raises:
+        StartError: the server cannot start as configured.
+    """
+    listener = _listen(settings)  # before the engine: a taken port is told at once
+    base_files, models = await _read_models(settings)
+    renderer = PromptRenderer(timeout_s=settings.template_timeout_s)
+    try:
+        weights = list({m.adapter.key: m.adapter for m in models if m.adapter is not None}.values())
+        engine = start_engine(base_files, weights)
+        try:
+            for adapter in weights:
+                await engine.add_adapter(adapter)
+            await renderer.wait_until_warm()
+            server = Server(
+                settings=settings,
+                engine=engine,
+                catalog=Catalog(models),
+                renderer=renderer,
+                metrics=Metrics(registry),
+                lifecycle=Lifecycle(),
+            )
+            return await _run(server, listener)
+        finally:
+            await engine.close()
+    finally:
+        renderer.close()
+        listener.close()
+
+
+async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]]:
+    sources = resolve_adapters(settings.adapter, model=settings.model)
+    path = await asyncio.to_thread(resolve_base, settings.model, settings.cache_dir)
+    try:
+        base_files = read_base_files(path)
+        base = await asyncio.to_thread(_base, settings, base_files)
+    except AdapterError as exc:
+        raise StartError(f"--model {settings.model}: {exc}") from exc
+    return base_files, [base, *await _adapters(sources, base, base_files, settings)]
+
+
+def _base(settings: Settings, base_files: BaseFiles) -> ServedModel:
+    template = settings.chat_template
+    if template is None and settings.model == DEMO:
+        template = DEMO_TEMPLATE
+    return base_model(
+        base_files,
+        load_tokenizer(base_files.path),
+        name=settings.served_model_name or settings.model,
+        root=settings.model,
+        template=template,
+    )
+
+
+async def _adapters(
+    sources: list[AdapterSource], base: ServedModel, base_files: BaseFiles, settings: Settings
+) -> list[ServedModel]:
+    return [
+        await adapter_model(source, base, base_files.config, settings.cache_dir) for source in sources
+    ]
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+    except OSError as exc:
+        raise StartError(f"--host {settings.host} --port {settings.port}: cannot listen ({exc})") from exc
+
+
+async def _run(server: Server, listener: socket.socket) -> int:
+    config = uvicorn.Config(
+        create_app(server), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+    )
+    http = uvicorn.Server(config)
+    loop = asyncio.get_running_loop()
+    stop_asked = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(name, stop_asked.set)
+    # What was made at start lives for ever: the collector need not look at it again.
+    gc.collect()
+    gc.freeze()
+    # `serve` of uvicorn would install signal handlers of its own over ours.
+    running = asyncio.create_task(http._serve([listener]))  # noqa: SLF001
+    try:
+        return await _until_over(server, http, running, stop_asked, listener)
+    finally:
+        for name in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(name)
+
+
+async def _until_over(
+    server: Server,
+    http: uvicorn.Server,
+    running: "asyncio.Task[None]",
+    stop_asked: asyncio.Event,
+    listener: socket.socket,
+) -> int:
+    while not http.started and not running.done():
+        await asyncio.sleep(0.01)
+    server.lifecycle.become_ready()
+    _print_welcome(server, listener)
+    watcher = asyncio.create_task(server.lifecycle.watch_engine(server.engine))
+    stopping = asyncio.create_task(stop_asked.wait())
+    await asyncio.wait({watcher, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
+    server.lifecycle.start_draining()
+    if not server.lifecycle.engine_died:
+        await _drain(server)
+    for task in (watcher, stopping):
+        task.cancel()
+    http.should_exit = True
+    await running
+    return 1 if server.lifecycle.engine_died else 0
+
+
+async def _drain(server: Server) -> None:
+    left = await server.lifecycle.wait_until_idle(server.settings.drain_timeout_s)
+    if left:
+        logger.warning("%d requests did not finish in time and are aborted", len(left))
+        await server.lifecycle.abort_all(server.engine)
+        await server.lifecycle.wait_until_idle(5)
+
+
+def _print_welcome(server: Server, listener: socket.socket) -> None:
+    host, port = listener.getsockname()[:2]
+    shown = f"[{host}]" if ":" in host else host
+    address = f"http://{shown}:{port}"
+    names = [model.name for model in server.catalog]
+    asked = names[1] if len(names) > 1 else names[0]
+    out = Console(stderr=True, highlight=False, soft_wrap=True)
+    out.print(f"\n[bold]endturn[/] is ready at {address}")
+    out.print(f"models: {', '.join(names)}")
+    if server.settings.model == DEMO:
+        out.print(f"[dim]{GEMMA_NOTICE}.[/]")
+    if not server.settings.api_key:
+        out.print("[dim]no API keys are set: whoever reaches this address may use it.[/]")
+    question = "What does os.path.join do?" if server.settings.model == DEMO else "Hi"
+    out.print("try:", style="dim")
+    body = f'{{"model": "{asked}", "messages": [{{"role": "user", "content": "{question}"}}]}}'
+    out.print(
+        f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n", markup=False
+    )

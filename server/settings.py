@@ -1,0 +1,116 @@
+"""Every setting, read once: flag, then `ENDTURN_` variable, then the default written here."""
+
+import os
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from .errors import StartError
+
+ENV_PREFIX = "ENDTURN_"
+
+
+def default_cache_dir() -> Path:
+    """`$XDG_CACHE_HOME/endturn`, or `~/.cache/endturn`."""
+    home = os.environ.get("XDG_CACHE_HOME")
+    return (Path(home) if home else Path.home() / ".cache") / "endturn"
+
+
+class Settings(BaseSettings):
+    """Frozen. The description of a field is its `--help` text."""
+
+    model_config = SettingsConfigDict(env_prefix=ENV_PREFIX, extra="forbid", frozen=True)
+
+    model: str = Field(description="Base model: a directory, a hub id, or 'demo'.")
+    adapter: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="An adapter to serve, as NAME=DIRECTORY; may be given more than once."
+    )
+    host: str = Field(default="127.0.0.1", description="Address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    served_model_name: str | None = Field(
+        default=None, description="Name clients use for the base; default: what --model says."
+    )
+    chat_template: Path | None = Field(
+        default=None, description="Jinja file for the base, and for adapters that bring no template."
+    )
+    api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        default=(), description="Accept only requests with one of these keys; may be given more than once."
+    )
+    cache_dir: Path = Field(
+        default_factory=default_cache_dir,
+        description="Where converted models and copies of adapters are kept.",
+    )
+    allow_guards_off: bool = Field(
+        default=True, description="Let a request switch the product's own stops off."
+    )
+    drain_timeout_s: float = Field(
+        default=30.0, ge=0, description="Seconds open requests get to finish after SIGTERM."
+    )
+    template_timeout_s: float = Field(
+        default=5.0, gt=0, description="Seconds a chat template may take for one request."
+    )
+    max_body_bytes: int = Field(
+        default=8 << 20, ge=1024, description="Largest request body that is read."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="Least severe log line that is written."
+    )
+    engine_args: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(), description="Flags for vLLM, as on its command line; others on endturn's are added."
+    )
+
+    @field_validator("adapter", "api_key", mode="before")
+    @classmethod
+    def _split_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            return tuple(part for part in value.replace(",", " ").split() if part)
+        return value
+
+    @field_validator("engine_args", mode="before")
+    @classmethod
+    def _split_shell_words(cls, value: Any) -> Any:
+        return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+    @field_validator("adapter")
+    @classmethod
+    def _name_the_adapters(cls, adapters: tuple[str, ...]) -> tuple[str, ...]:
+        for entry in adapters:
+            name, equals, path = entry.partition("=")
+            if not (name and equals and path):
+                raise ValueError(f"{entry!r} is not NAME=DIRECTORY")
+        return adapters
+
+
+def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.environ) -> Settings:
+    """Settings from flags that were given, and from the environment for the rest.
+
+    Raises:
+        StartError: a value is wrong, or a variable with our prefix is no setting; the message names it.
+    """
+    unknown = [
+        name
+        for name in environ
+        if name.startswith(ENV_PREFIX) and name[len(ENV_PREFIX) :].lower() not in Settings.model_fields
+    ]
+    if unknown:
+        raise StartError(f"{', '.join(sorted(unknown))}: no such setting; see endturn serve --help")
+    try:
+        return Settings(**flags)
+    except ValidationError as exc:
+        raise StartError("; ".join(_problems(exc, flags))) from exc
+
+
+def _problems(exc: ValidationError, flags: Mapping[str, Any]) -> Iterator[str]:
+    for error in exc.errors(include_url=False):
+        field = str(error["loc"][0])
+        flag, variable = f"--{field.replace('_', '-')}", f"{ENV_PREFIX}{field.upper()}"
+        name = flag if field in flags or error["type"] == "missing" else variable
+        if error["type"] == "missing":
+            yield f"{flag} (or {variable}) is required: {Settings.model_fields[field].description}"
+        else:
+            found = "a secret" if field == "api_key" else repr(error["input"])
+            yield f"{name}: {error['msg'].removeprefix('Value error, ')} (found {found})"
