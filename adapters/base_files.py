@@ -6,9 +6,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from .chat_profile import SamplingDefaults
 from .errors import ModelFilesError
 from .json_file import read_json_object
-from .profile import SamplingDefaults
 
 CONFIG_FILE = "config.json"
 GENERATION_CONFIG_FILE = "generation_config.json"
@@ -32,7 +32,8 @@ class BaseFiles:
             first = exc.errors(include_url=False)[0]
             name = ".".join(str(part) for part in first["loc"])
             raise ModelFilesError(
-                self.path / GENERATION_CONFIG_FILE, f"{name}: {first['msg']} (found {first['input']!r})"
+                self.path / GENERATION_CONFIG_FILE,
+                f"{name}: {first['msg']} (found {first['input']!r})",
             ) from exc
 
 

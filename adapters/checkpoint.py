@@ -51,10 +51,13 @@ def read_checkpoint(path: Path) -> Checkpoint:
 
 def _highest_rank(path: Path, config: dict[str, Any]) -> int:
     pattern = config.get("rank_pattern") or {}
-    ranks = [config.get("r"), *(pattern.values() if isinstance(pattern, dict) else [pattern])]
-    for rank in ranks:
+    ranks: list[int] = []
+    for rank in [config.get("r"), *(pattern.values() if isinstance(pattern, dict) else [pattern])]:
         if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
-            raise CheckpointError(path / CONFIG_FILE, f"r must be a positive integer, it is {rank!r}")
+            raise CheckpointError(
+                path / CONFIG_FILE, f"r must be a positive integer, it is {rank!r}"
+            )
+        ranks.append(rank)
     return max(ranks)
 
 

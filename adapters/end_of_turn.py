@@ -21,6 +21,8 @@ def base_end_of_turn_ids(base: BaseFiles, tokenizer_eos_id: int | None) -> tuple
     ids = value if isinstance(value, list) else [] if value is None else [value]
     for item in ids:
         if not isinstance(item, int) or isinstance(item, bool) or item < 0:
-            raise ModelFilesError(base.path / name, f"eos_token_id must be token ids, found {item!r}")
+            raise ModelFilesError(
+                base.path / name, f"eos_token_id must be token ids, found {item!r}"
+            )
     first = [] if tokenizer_eos_id is None else [tokenizer_eos_id]
     return tuple(dict.fromkeys([*first, *ids]))

@@ -74,7 +74,9 @@ class ApiKeyMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not self._has_key(scope):
-            error = Unauthorized("no valid API key; send Authorization: Bearer KEY", code="invalid_api_key")
+            error = Unauthorized(
+                "no valid API key; send Authorization: Bearer KEY", code="invalid_api_key"
+            )
             await _response(error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
@@ -82,7 +84,9 @@ class ApiKeyMiddleware:
     def _has_key(self, scope: Scope) -> bool:
         header = dict(scope["headers"]).get(b"authorization", b"")
         kind, _, sent = header.partition(b" ")
-        matches = [hmac.compare_digest(sent.strip(), key) for key in self._keys]  # all of them: constant time
+        matches = [
+            hmac.compare_digest(sent.strip(), key) for key in self._keys
+        ]  # all of them: constant time
         return kind.lower() == b"bearer" and any(matches)
 
 

@@ -3,14 +3,14 @@
 import asyncio
 import re
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adapters.base_files import BaseFiles
+from adapters.chat_profile import ChatProfile, read_profile
 from adapters.checkpoint import TEMPLATE_FILE
 from adapters.end_of_turn import base_end_of_turn_ids
 from adapters.errors import AdapterError
-from adapters.profile import ChatProfile, read_profile
 
 from .adapter_cache import store_adapter
 from .engine import EngineAdapter
@@ -42,7 +42,9 @@ class Catalog:
         if model is None:
             there_are = ", ".join(self._models)
             raise UnknownModel(
-                f"the model {name!r:.200} does not exist; there are: {there_are}", param="model", code="model_not_found"
+                f"the model {name!r:.200} does not exist; there are: {there_are}",
+                param="model",
+                code="model_not_found",
             )
         return model
 
@@ -50,7 +52,7 @@ class Catalog:
     def base(self) -> ServedModel:
         return next(iter(self._models.values()))
 
-    def __iter__(self) -> Iterable[ServedModel]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[ServedModel]:
         return iter(self._models.values())
 
 
@@ -84,7 +86,11 @@ async def adapter_model(
     Raises:
         StartError: the name, the weights, the profile or the template is wrong; the message names the adapter.
     """
-    if source.name in RESERVED_NAMES or source.name == base.name or not ADAPTER_NAME.fullmatch(source.name):
+    if (
+        source.name in RESERVED_NAMES
+        or source.name == base.name
+        or not ADAPTER_NAME.fullmatch(source.name)
+    ):
         raise StartError(
             f"adapter {source.name!r}: this name cannot be used; it must match {ADAPTER_NAME.pattern}, "
             f"not be the base's, and not be one of {', '.join(sorted(RESERVED_NAMES))}"
@@ -110,7 +116,9 @@ def check_profile(
     architectures = config.get("architectures") or []
     wanted = profile.base.architecture
     if wanted is not None and isinstance(architectures, list) and wanted not in architectures:
-        raise StartError(f"adapter {source.name!r}: it is for {wanted}, the base is {architectures}")
+        raise StartError(
+            f"adapter {source.name!r}: it is for {wanted}, the base is {architectures}"
+        )
     if profile.base.vocab_size not in (None, config.get("vocab_size")):
         raise StartError(
             f"adapter {source.name!r}: it is for a vocabulary of {profile.base.vocab_size}, "
@@ -145,7 +153,7 @@ def _served(
 ) -> ServedModel:
     template_path = source.profile_path / (profile.template.file if profile else TEMPLATE_FILE)
     if profile is not None or template_path.is_file():
-        template = read_template(template_path)
+        template: str | None = read_template(template_path)
     else:
         template = base.template
     return ServedModel(

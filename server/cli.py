@@ -14,7 +14,11 @@ from .errors import StartError
 from .settings import ENV_PREFIX, Settings, read_settings
 
 app = typer.Typer(
-    name="endturn", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None
+    name="endturn",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
 )
 # vLLM's name for our --adapter, so that a `vllm serve` command line carries over.
 LORA_MODULES = "--lora-modules"
@@ -33,7 +37,8 @@ def _show_version(value: bool) -> None:
 @app.callback()
 def endturn(
     version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version."),
     ] = False,
 ) -> None:
     """Serve base models with LoRA adapters as chat, with every answer ending where it should."""
@@ -42,9 +47,13 @@ def endturn(
 def _option(name: str, field: FieldInfo) -> inspect.Parameter:
     """The command line option of one setting; its default stays where it is written, in Settings."""
     many = get_origin(field.annotation) is tuple
-    default = "" if field.is_required() or field.default_factory or many else f" [default: {field.default}]"
+    default = (
+        ""
+        if field.is_required() or field.default_factory or many
+        else f" [default: {field.default}]"
+    )
     if field.annotation is bool:
-        names, kind = [f"--{name.replace('_', '-')}/--no-{name.replace('_', '-')}"], bool | None
+        names, kind = [f"--{name.replace('_', '-')}/--no-{name.replace('_', '-')}"], _plain(field)
     else:
         names = [f"--{name.replace('_', '-')}"]
         kind = list[str] | None if many else _plain(field)
@@ -54,16 +63,24 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
 
 
 def _plain(field: FieldInfo) -> Any:
-    """Numbers are parsed by typer, everything else stays text for Settings to judge."""
+    """Numbers and switches are parsed by typer, everything else stays text for Settings to judge."""
     kinds = {field.annotation, *get_args(field.annotation)}
+    if bool in kinds:
+        return bool | None
     if int in kinds:
         return int | None
     return float | None if float in kinds else str | None
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    context = inspect.Parameter("context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
-    options = [_option(name, field) for name, field in Settings.model_fields.items() if name != "engine_args"]
+    context = inspect.Parameter(
+        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
+    )
+    options = [
+        _option(name, field)
+        for name, field in Settings.model_fields.items()
+        if name != "engine_args"
+    ]
     command.__signature__ = inspect.Signature([context, *options])  # type: ignore[attr-defined]  # read by typer
     command.__annotations__ = {p.name: p.annotation for p in [context, *options]}
     return command
@@ -97,7 +114,9 @@ def _serve(flags: dict[str, Any], extra: list[str]) -> int:
     try:
         from .vllm_engine import VLLMEngine, parse_engine_flags
     except ModuleNotFoundError as exc:
-        raise StartError(f"{exc}; install the engine: pip install 'endturn[cpu]' or 'endturn[cuda]'") from exc
+        raise StartError(
+            f"{exc}; install the engine: pip install 'endturn[cpu]' or 'endturn[cuda]'"
+        ) from exc
     from prometheus_client import REGISTRY
 
     from .serving import serve as serve_until_stopped

@@ -3,7 +3,7 @@
 `vllm_engine` stands behind it in production, a scripted engine in unit tests.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -68,7 +68,7 @@ class Engine(Protocol):
         """Tokens of prompt and answer together."""
         ...
 
-    def generate(self, request: EngineRequest) -> AsyncIterator[EngineDelta]:
+    def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         """Stream the deltas of all choices; leaving early aborts the request.
 
         Raises:

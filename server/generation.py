@@ -35,7 +35,9 @@ class Choice:
     def __init__(self, plan: GenerationPlan, tokenizer: ChatTokenizer, index: int) -> None:
         self._plan = plan
         self.index = index
-        self._detokenizer = Detokenizer(tokenizer.tokenizer, skip_special_tokens=plan.skip_special_tokens)
+        self._detokenizer = Detokenizer(
+            tokenizer.tokenizer, skip_special_tokens=plan.skip_special_tokens
+        )
         self._matcher = StopMatcher(plan.stop_texts) if plan.stop_texts else None
         # Where in the text each token begins that a stop could still take back.
         self._token_starts: deque[int] = deque()
@@ -43,8 +45,8 @@ class Choice:
         self.num_tokens = 0
         self.finish: Finish | None = None
 
-    def feed(self, delta: EngineDelta) -> str:
-        """The text `delta` adds; sets `finish` at the end. Tokens after the end are counted as trimmed."""
+    def feed(self, delta: EngineDelta) -> tuple[str, Finish | None]:
+        """The text `delta` adds, and the Finish at the end. Tokens after the end are counted as trimmed."""
         pieces = []
         for position, token_id in enumerate(delta.token_ids):
             self.num_tokens += 1
@@ -61,7 +63,7 @@ class Choice:
             if delta.finish_reason is not None:
                 pieces.append(self.flush())
                 self._finish_by_engine(delta)
-        return "".join(pieces)
+        return "".join(pieces), self.finish
 
     def flush(self) -> str:
         """The text held back as a possible stop."""
@@ -134,13 +136,13 @@ async def generate(
                 choice = choices[delta.index]
                 if choice.finish is not None:
                     continue
-                text = choice.feed(delta)
+                text, finish = choice.feed(delta)
                 record.note_first_token()
-                if choice.finish is not None:
-                    _raise_if_aborted(choice.finish)
+                if finish is not None:
+                    _raise_if_aborted(finish)
                     num_open -= 1
-                    record.finishes += _copies(choice.finish, plan.copies)
-                if text or choice.finish is not None:
+                    record.finishes += _copies(finish, plan.copies)
+                if text or finish is not None:
                     for made in _deltas(choice, text, plan.copies):
                         yield made
                 if num_open == 0:
@@ -154,7 +156,9 @@ async def generate(
 
 def _raise_if_aborted(finish: Finish) -> None:
     if finish.cause.kind == "abort":
-        raise Unavailable("the server is shutting down and could not finish this answer", code="aborted")
+        raise Unavailable(
+            "the server is shutting down and could not finish this answer", code="aborted"
+        )
 
 
 def _copies(finish: Finish, copies: int) -> list[Finish]:

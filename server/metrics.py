@@ -13,8 +13,44 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from .finish import RESCUED_KINDS, RUNAWAY_KINDS, Finish
 
 RECORD_KEY = "endturn.record"
-_TOKEN_BUCKETS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000, 50_000, 131_072)
-_SECOND_BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600)
+_TOKEN_BUCKETS = (
+    1,
+    2,
+    5,
+    10,
+    20,
+    50,
+    100,
+    200,
+    500,
+    1_000,
+    2_000,
+    5_000,
+    10_000,
+    20_000,
+    50_000,
+    131_072,
+)
+_SECOND_BUCKETS = (
+    0.001,
+    0.0025,
+    0.005,
+    0.01,
+    0.025,
+    0.05,
+    0.1,
+    0.25,
+    0.5,
+    1,
+    2.5,
+    5,
+    10,
+    30,
+    60,
+    120,
+    300,
+    600,
+)
 
 
 @dataclass(slots=True)
@@ -45,7 +81,9 @@ class Metrics:
             buckets=_TOKEN_BUCKETS,
             registry=registry,
         )
-        self._stops = Counter("endturn_stops", "Answers by how they ended", by_kind, registry=registry)
+        self._stops = Counter(
+            "endturn_stops", "Answers by how they ended", by_kind, registry=registry
+        )
         self._runaway = Counter(
             "endturn_runaway",
             "Answers that had to be cut, and who set the limit they ran into",

@@ -40,7 +40,9 @@ def resolve_base(model: str, cache_dir: Path) -> Path:
     except HFValidationError as exc:
         raise StartError(f"--model {model}: neither a directory nor a hub id ({exc})") from exc
     except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
-        raise StartError(f"--model {model}: no such directory, and the hub has not got it ({exc})") from exc
+        raise StartError(
+            f"--model {model}: no such directory, and the hub has not got it ({exc})"
+        ) from exc
 
 
 def resolve_adapters(entries: tuple[str, ...], *, model: str) -> list[AdapterSource]:
@@ -64,7 +66,9 @@ def _resolve_adapter(name: str, where: str) -> AdapterSource:
     if where.startswith(f"{DEMO}:"):
         demo_name = where.removeprefix(f"{DEMO}:")
         if demo_name not in demo_adapter_names():
-            raise StartError(f"--adapter {name}={where}: the demo has {', '.join(demo_adapter_names())}")
+            raise StartError(
+                f"--adapter {name}={where}: the demo has {', '.join(demo_adapter_names())}"
+            )
         path, profile_path = demo_adapter(demo_name)
         return AdapterSource(name=name, path=path, profile_path=profile_path)
     path = Path(where).expanduser()

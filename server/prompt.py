@@ -38,7 +38,7 @@ def load_tokenizer(path: Path) -> ChatTokenizer:
     # A tokenizer.json can carry a training script's truncation; a prompt must never be cut silently.
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    special = {name: str(text) for name, text in loaded.special_tokens_map.items() if isinstance(text, str)}
+    special = {name: str(text) for name, text in loaded.special_tokens_map.items()}
     added = tokenizer.get_added_tokens_decoder()
     return ChatTokenizer(
         tokenizer=tokenizer,
@@ -106,7 +106,9 @@ class PromptRenderer:
         self, tokenizer: ChatTokenizer, text: str, *, add_special_tokens: bool
     ) -> list[int]:
         """Token ids of plain text, made in a thread (tokenizers leaves the interpreter lock)."""
-        return await asyncio.to_thread(tokenizer.encode, text, add_special_tokens=add_special_tokens)
+        return await asyncio.to_thread(
+            tokenizer.encode, text, add_special_tokens=add_special_tokens
+        )
 
     async def _render(
         self, template: str, messages: list[dict[str, Any]], options: dict[str, Any]
@@ -116,7 +118,9 @@ class PromptRenderer:
             text: str = await asyncio.wrap_future(future)
         except TemplateRefusal as exc:
             raise InvalidRequest(
-                f"the chat template refuses these messages: {exc}", param="messages", code="template_error"
+                f"the chat template refuses these messages: {exc}",
+                param="messages",
+                code="template_error",
             ) from exc
         except TimeoutError as exc:
             raise InvalidRequest(
@@ -138,5 +142,6 @@ def _check_template_kwargs(template_kwargs: Mapping[str, Any]) -> None:
     taken = _RESERVED.intersection(template_kwargs)
     if taken:
         raise InvalidRequest(
-            f"chat_template_kwargs: {', '.join(sorted(taken))} cannot be set there", param="chat_template_kwargs"
+            f"chat_template_kwargs: {', '.join(sorted(taken))} cannot be set there",
+            param="chat_template_kwargs",
         )

@@ -6,7 +6,7 @@ Order of every value: the client's, the profile's, the base's generation_config,
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from adapters.profile import SamplingDefaults
+from adapters.chat_profile import SamplingDefaults
 
 from .engine import Sampling
 from .errors import InvalidRequest
@@ -48,7 +48,8 @@ def plan_generation(
     min_tokens = request.min_tokens or 0
     if min_tokens > limit.value:
         raise InvalidRequest(
-            f"min_tokens: {min_tokens} is over the most this answer may have, {limit.value}", param="min_tokens"
+            f"min_tokens: {min_tokens} is over the most this answer may have, {limit.value}",
+            param="min_tokens",
         )
     values = _sampling_values(request, model)
     n = request.n or 1
@@ -148,5 +149,7 @@ def _stop_texts(request: GenerationRequest, model: ServedModel) -> tuple[StopTex
     stops = [StopText(text, "stop_string") for text in request.stops if text not in special]
     if request.endturn.guards and not request.ignore_eos:
         clients = {stop.text for stop in stops}
-        stops += [StopText(text, "role_marker") for text in model.role_markers if text not in clients]
+        stops += [
+            StopText(text, "role_marker") for text in model.role_markers if text not in clients
+        ]
     return tuple(stops)

@@ -167,7 +167,7 @@ class CompletionRequest(GenerationRequest):
             if len(prompt) > 1:
                 raise ValueError("one prompt a request is supported; send one request a prompt")
             return prompt[0]
-        return prompt  # type: ignore[return-value]  # the list of strings has just been taken out
+        return prompt
 
 
 class TokenizeRequest(RequestPart):
@@ -223,7 +223,9 @@ def _as_invalid_request(exc: ValidationError) -> InvalidRequest:
     if len({error["loc"][:1] for error in exc.errors(include_url=False)}) > 1:
         first = exc.errors(include_url=False)[0]
     names = [part for part in first["loc"] if isinstance(part, int) or part in _FIELD_NAMES]
-    param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(".")
+    param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(
+        "."
+    )
     problem = first["msg"].removeprefix("Value error, ")
     if first["type"] == "missing":
         message = f"{param}: this field is required"

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from adapters.profile import DEFAULT_MAX_TOKENS, ChatProfile, SamplingDefaults, TokenLimits
+from adapters.chat_profile import DEFAULT_MAX_TOKENS, ChatProfile, SamplingDefaults, TokenLimits
 
 from .engine import EngineAdapter
 from .tokenizer import ChatTokenizer

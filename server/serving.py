@@ -96,7 +96,8 @@ async def _adapters(
     sources: list[AdapterSource], base: ServedModel, base_files: BaseFiles, settings: Settings
 ) -> list[ServedModel]:
     return [
-        await adapter_model(source, base, base_files.config, settings.cache_dir) for source in sources
+        await adapter_model(source, base, base_files.config, settings.cache_dir)
+        for source in sources
     ]
 
 
@@ -105,12 +106,18 @@ def _listen(settings: Settings) -> socket.socket:
     try:
         return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as exc:
-        raise StartError(f"--host {settings.host} --port {settings.port}: cannot listen ({exc})") from exc
+        raise StartError(
+            f"--host {settings.host} --port {settings.port}: cannot listen ({exc})"
+        ) from exc
 
 
 async def _run(server: Server, listener: socket.socket) -> int:
     config = uvicorn.Config(
-        create_app(server), log_config=None, access_log=False, lifespan="off", timeout_graceful_shutdown=5
+        create_app(server),
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=5,
     )
     http = uvicorn.Server(config)
     loop = asyncio.get_running_loop()
@@ -136,7 +143,7 @@ async def _until_over(
     stop_asked: asyncio.Event,
     listener: socket.socket,
 ) -> int:
-    while not http.started and not running.done():
+    while not http.started and not running.done():  # noqa: ASYNC110  (uvicorn offers no event)
         await asyncio.sleep(0.01)
     server.lifecycle.become_ready()
     _print_welcome(server, listener)
@@ -178,5 +185,6 @@ def _print_welcome(server: Server, listener: socket.socket) -> None:
     out.print("try:", style="dim")
     body = f'{{"model": "{asked}", "messages": [{{"role": "user", "content": "{question}"}}]}}'
     out.print(
-        f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n", markup=False
+        f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n",
+        markup=False,
     )

@@ -27,18 +27,23 @@ class Settings(BaseSettings):
 
     model: str = Field(description="Base model: a directory, a hub id, or 'demo'.")
     adapter: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="An adapter to serve, as NAME=DIRECTORY; may be given more than once."
+        default=(),
+        description="An adapter to serve, as NAME=DIRECTORY; may be given more than once.",
     )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
-    port: int = Field(default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one.")
+    port: int = Field(
+        default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one."
+    )
     served_model_name: str | None = Field(
         default=None, description="Name clients use for the base; default: what --model says."
     )
     chat_template: Path | None = Field(
-        default=None, description="Jinja file for the base, and for adapters that bring no template."
+        default=None,
+        description="Jinja file for the base, and for adapters that bring no template.",
     )
     api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
-        default=(), description="Accept only requests with one of these keys; may be given more than once."
+        default=(),
+        description="Accept only requests with one of these keys; may be given more than once.",
     )
     cache_dir: Path = Field(
         default_factory=default_cache_dir,
@@ -60,7 +65,8 @@ class Settings(BaseSettings):
         default="info", description="Least severe log line that is written."
     )
     engine_args: Annotated[tuple[str, ...], NoDecode] = Field(
-        default=(), description="Flags for vLLM, as on its command line; others on endturn's are added."
+        default=(),
+        description="Flags for vLLM, as on its command line; others on endturn's are added.",
     )
 
     @field_validator("adapter", "api_key", mode="before")
@@ -94,7 +100,8 @@ def read_settings(flags: Mapping[str, Any], environ: Mapping[str, str] = os.envi
     unknown = [
         name
         for name in environ
-        if name.startswith(ENV_PREFIX) and name[len(ENV_PREFIX) :].lower() not in Settings.model_fields
+        if name.startswith(ENV_PREFIX)
+        and name[len(ENV_PREFIX) :].lower() not in Settings.model_fields
     ]
     if unknown:
         raise StartError(f"{', '.join(sorted(unknown))}: no such setting; see endturn serve --help")

@@ -55,27 +55,42 @@ class Wire:
 
     def __init__(self, request_id: str, model: str, created: int, *, include_usage: bool) -> None:
         self._head = {"id": request_id, "created": created, "model": model}
-        envelope = {"id": request_id, "object": self.stream_object_name, "created": created, "model": model}
+        envelope = {
+            "id": request_id,
+            "object": self.stream_object_name,
+            "created": created,
+            "model": model,
+        }
         self._before = b"data: " + orjson.dumps(envelope)[:-1] + b',"choices":['
         self._after = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
 
-    def opening(self, num_choices: int) -> list[bytes]:
+    def opening(self, num_choices: int) -> list[bytes]:  # noqa: ARG002  (chat has one event a choice)
         """Events before the first token."""
-        raise NotImplementedError
+        return []
 
     def delta(self, delta: ChoiceDelta) -> bytes:
         """The event of one delta."""
-        choice = self._delta_choice(delta) if delta.finish is None else self._last_choice(delta, delta.finish)
+        choice = (
+            self._delta_choice(delta)
+            if delta.finish is None
+            else self._last_choice(delta, delta.finish)
+        )
         return self._before + choice + self._after
 
     def usage(self, counts: dict[str, int]) -> bytes:
         """The last event of a stream that was asked for its usage; it has no choices."""
-        return event({**self._head, "object": self.stream_object_name, "choices": [], "usage": counts})
+        return event(
+            {**self._head, "object": self.stream_object_name, "choices": [], "usage": counts}
+        )
 
     def whole(self, choices: Sequence[WholeChoice], counts: dict[str, int]) -> dict[str, Any]:
         """The body of an answer that was not streamed."""
         written = [
-            {"index": index, **self._text_fields("".join(choice.pieces)), **_finish_fields(choice.finish)}
+            {
+                "index": index,
+                **self._text_fields("".join(choice.pieces)),
+                **_finish_fields(choice.finish),
+            }
             for index, choice in enumerate(choices)
             if choice.finish is not None
         ]
@@ -99,9 +114,14 @@ class ChatWire(Wire):
     stream_object_name = "chat.completion.chunk"
 
     def opening(self, num_choices: int) -> list[bytes]:
-        first = {"delta": {"role": "assistant", "content": ""}, "logprobs": None, "finish_reason": None}
+        first = {
+            "delta": {"role": "assistant", "content": ""},
+            "logprobs": None,
+            "finish_reason": None,
+        }
         return [
-            self._before + orjson.dumps({"index": index, **first}) + self._after for index in range(num_choices)
+            self._before + orjson.dumps({"index": index, **first}) + self._after
+            for index in range(num_choices)
         ]
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
@@ -124,9 +144,6 @@ class CompletionWire(Wire):
     id_prefix = "cmpl-"
     object_name = "text_completion"
     stream_object_name = "text_completion"
-
-    def opening(self, num_choices: int) -> list[bytes]:
-        return []
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
         return b'{"index":%d,"text":%b,"logprobs":null,"finish_reason":null}' % (

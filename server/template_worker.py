@@ -12,7 +12,7 @@ MAX_RENDERED_CHARS = 16 << 20
 MAX_MEMORY_BYTES = 2 << 30
 
 
-class TemplateRefusal(Exception):  # noqa: N818  (an answer of the template, not a fault)
+class TemplateRefusal(Exception):
     """The template itself refuses or fails; the text is for the client."""
 
 
@@ -20,7 +20,7 @@ def prepare_worker() -> None:
     """Limit memory, leave Ctrl-C to the parent, and load the renderer before the first request needs it."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY_BYTES, MAX_MEMORY_BYTES))
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    import transformers.utils.chat_template_utils  # noqa: F401, PLC0415
+    import transformers.utils.chat_template_utils  # noqa: F401
 
 
 def render(template: str, messages: list[dict[str, Any]], options: dict[str, Any]) -> str:
@@ -30,17 +30,24 @@ def render(template: str, messages: list[dict[str, Any]], options: dict[str, Any
         TemplateRefusal: with what the template said.
     """
     from jinja2 import TemplateError  # noqa: PLC0415
-    from transformers.utils.chat_template_utils import render_jinja_template  # noqa: PLC0415
+    from transformers.utils.chat_template_utils import render_jinja_template
 
     try:
-        rendered, _ = render_jinja_template([messages], chat_template=template, **options)
+        rendered = render_jinja_template([messages], chat_template=template, **options)
     except TemplateError as exc:
         raise TemplateRefusal(exc.message or type(exc).__name__) from None
     except MemoryError:
         raise TemplateRefusal("it needs too much memory") from None
-    except (TypeError, ValueError, ArithmeticError, LookupError, AttributeError, RecursionError) as exc:
+    except (
+        TypeError,
+        ValueError,
+        ArithmeticError,
+        LookupError,
+        AttributeError,
+        RecursionError,
+    ) as exc:
         raise TemplateRefusal(f"{type(exc).__name__}: {exc}") from None
-    text: str = rendered[0]
+    text = str(rendered[0][0])  # one conversation; the second part is for training
     if len(text) > MAX_RENDERED_CHARS:
         raise TemplateRefusal(f"it makes more than {MAX_RENDERED_CHARS:,} characters")
     return text

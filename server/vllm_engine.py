@@ -6,7 +6,7 @@ Sampling maps to SamplingParams one to one, and the engine stops on our ids only
 import argparse
 import asyncio
 import itertools
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -24,7 +24,14 @@ from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
 from .engine import EngineAdapter, EngineDelta, EngineRequest, Sampling
-from .errors import EndturnError, EngineDeadError, InternalError, InvalidRequest, StartError, Unavailable
+from .errors import (
+    EndturnError,
+    EngineDeadError,
+    InternalError,
+    InvalidRequest,
+    StartError,
+    Unavailable,
+)
 
 TESTED_VERSION = "0.32.0"
 MAX_SLOTS_BY_DEFAULT = 8
@@ -54,7 +61,8 @@ def parse_engine_flags(flags: Sequence[str]) -> argparse.Namespace:
         if bare in REFUSED_FLAGS:
             raise StartError(f"{name} cannot be set: {REFUSED_FLAGS[bare]}")
     parser = AsyncEngineArgs.add_cli_args(_RaisingParser(add_help=False, allow_abbrev=False))
-    return parser.parse_args(list(flags))
+    values: argparse.Namespace = parser.parse_args(list(flags))
+    return values
 
 
 class _RaisingParser(FlexibleArgumentParser):  # type: ignore[misc]  # vLLM is untyped to mypy
@@ -72,7 +80,9 @@ class VLLMEngine:
         self._next_lora_id = itertools.count(1)  # an id is never used twice
 
     @classmethod
-    def start(cls, model: Path, adapters: Sequence[EngineAdapter], flags: argparse.Namespace) -> "VLLMEngine":
+    def start(
+        cls, model: Path, adapters: Sequence[EngineAdapter], flags: argparse.Namespace
+    ) -> "VLLMEngine":
         """Start the engine for `model`, with room for `adapters`; returns when it can answer.
 
         Raises:
@@ -101,7 +111,7 @@ class VLLMEngine:
         length: int = self._llm.model_config.max_model_len
         return length
 
-    async def generate(self, request: EngineRequest) -> AsyncIterator[EngineDelta]:
+    async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         stream = self._llm.generate(
             {"prompt_token_ids": request.prompt_token_ids},
             sampling_params(request.sampling),
@@ -118,7 +128,13 @@ class VLLMEngine:
                         finish_reason=choice.finish_reason,
                     )
             ended = True
-        except (VLLMClientError, GracefulHTTPError, VLLMEngineDeadError, ValueError, RuntimeError) as exc:
+        except (
+            VLLMClientError,
+            GracefulHTTPError,
+            VLLMEngineDeadError,
+            ValueError,
+            RuntimeError,
+        ) as exc:
             ended = True
             raise translate_error(exc) from exc
         finally:
@@ -135,14 +151,18 @@ class VLLMEngine:
         if adapter.key in self._lora_requests:
             return
         if len(self._lora_requests) >= self._max_adapters:
-            raise StartError(f"the engine has room for {self._max_adapters} adapters; raise --max-cpu-loras")
+            raise StartError(
+                f"the engine has room for {self._max_adapters} adapters; raise --max-cpu-loras"
+            )
         lora_id = next(self._next_lora_id)
-        request = LoRARequest(lora_name=adapter.key, lora_int_id=lora_id, lora_path=str(adapter.path))
+        request = LoRARequest(
+            lora_name=adapter.key, lora_int_id=lora_id, lora_path=str(adapter.path)
+        )
         try:
             await self._llm.add_lora(request)
         except VLLMEngineDeadError as exc:
             raise EngineDeadError(str(exc)) from exc
-        except Exception as exc:  # noqa: BLE001  (the engine core hands on bare Exceptions)
+        except Exception as exc:
             raise StartError(f"{adapter.path}: the engine refuses this adapter: {exc}") from exc
         self._lora_requests[adapter.key] = request
 
@@ -201,7 +221,9 @@ def _make_room(args: AsyncEngineArgs, adapters: Sequence[EngineAdapter]) -> int:
     if args.max_lora_rank == AsyncEngineArgs.max_lora_rank:
         fitting = [rank for rank in allowed_ranks if rank >= needed]
         if not fitting:
-            raise StartError(f"an adapter has rank {needed}, the engine takes at most {allowed_ranks[-1]}")
+            raise StartError(
+                f"an adapter has rank {needed}, the engine takes at most {allowed_ranks[-1]}"
+            )
         args.max_lora_rank = fitting[0]
     if args.max_loras == AsyncEngineArgs.max_loras:
         args.max_loras = min(len(adapters), MAX_SLOTS_BY_DEFAULT)

@@ -8,7 +8,14 @@ from pathlib import Path
 
 from .base_model import demo_base_model
 
-__all__ = ["DEMO", "DEMO_TEMPLATE", "GEMMA_NOTICE", "demo_adapter", "demo_adapter_names", "demo_base_model"]
+__all__ = [
+    "DEMO",
+    "DEMO_TEMPLATE",
+    "GEMMA_NOTICE",
+    "demo_adapter",
+    "demo_adapter_names",
+    "demo_base_model",
+]
 
 DEMO = "demo"
 GEMMA_NOTICE = (

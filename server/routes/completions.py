@@ -25,7 +25,9 @@ async def completions(request: Request) -> Response:
             model.tokenizer, body.prompt, add_special_tokens=body.add_special_tokens
         )
     else:
-        prompt_token_ids = [_checked(token_id, model.tokenizer.vocab_size) for token_id in body.prompt]
+        prompt_token_ids = [
+            _checked(token_id, model.tokenizer.vocab_size) for token_id in body.prompt
+        ]
     if not prompt_token_ids:
         raise InvalidRequest("prompt: it has no tokens", param="prompt")
     return await answer(request, body, model, prompt_token_ids, CompletionWire)
@@ -33,5 +35,7 @@ async def completions(request: Request) -> Response:
 
 def _checked(token_id: object, vocab_size: int) -> int:
     if not isinstance(token_id, int) or token_id >= vocab_size:
-        raise InvalidRequest(f"prompt: {token_id!r:.50} is no token id below {vocab_size}", param="prompt")
+        raise InvalidRequest(
+            f"prompt: {token_id!r:.50} is no token id below {vocab_size}", param="prompt"
+        )
     return token_id

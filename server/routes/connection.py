@@ -14,7 +14,7 @@ from starlette.types import Receive, Scope, Send
 Result = TypeVar("Result")
 
 
-class ClientGone(Exception):  # noqa: N818  (nobody is left to be told)
+class ClientGone(Exception):
     """The client closed the connection before its answer was ready."""
 
 
@@ -61,7 +61,7 @@ class EventStream(Response):
         self._first = first
         self._events = events
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def __call__(self, _: Scope, receive: Receive, send: Send) -> None:
         async with aclosing(self._events), anyio.create_task_group() as tasks:
 
             async def stream() -> None:
@@ -73,7 +73,9 @@ class EventStream(Response):
             tasks.cancel_scope.cancel()
 
     async def _stream(self, send: Send) -> None:
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send(
+            {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+        )
         await send({"type": "http.response.body", "body": self._first, "more_body": True})
         async for piece in self._events:
             await send({"type": "http.response.body", "body": piece, "more_body": True})

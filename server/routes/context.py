@@ -67,5 +67,7 @@ def check_guards_allowed(server: Server, guards: bool) -> None:
         InvalidRequest: it is forbidden.
     """
     if not guards and not server.settings.allow_guards_off:
-        raise InvalidRequest("endturn.guards: this server does not let requests switch its stops off", param="endturn")
-
+        raise InvalidRequest(
+            "endturn.guards: this server does not let requests switch its stops off",
+            param="endturn",
+        )

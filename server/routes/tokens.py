@@ -30,9 +30,18 @@ async def tokenize(request: Request) -> dict[str, Any]:
         ids = await while_connected(request, rendering)
     else:
         add_special = body.add_special_tokens is not False
-        ids = await server.renderer.encode(model.tokenizer, body.prompt or "", add_special_tokens=add_special)
-    strings = [model.tokenizer.tokenizer.id_to_token(i) for i in ids] if body.return_token_strs else None
-    return {"count": len(ids), "max_model_len": server.engine.max_model_len, "tokens": ids, "token_strs": strings}
+        ids = await server.renderer.encode(
+            model.tokenizer, body.prompt or "", add_special_tokens=add_special
+        )
+    strings = (
+        [model.tokenizer.tokenizer.id_to_token(i) for i in ids] if body.return_token_strs else None
+    )
+    return {
+        "count": len(ids),
+        "max_model_len": server.engine.max_model_len,
+        "tokens": ids,
+        "token_strs": strings,
+    }
 
 
 @router.post("/detokenize")
@@ -44,7 +53,8 @@ async def detokenize(request: Request) -> dict[str, Any]:
     for token_id in body.tokens:
         if token_id >= model.tokenizer.vocab_size:
             raise InvalidRequest(
-                f"tokens: {token_id} is no token id below {model.tokenizer.vocab_size}", param="tokens"
+                f"tokens: {token_id} is no token id below {model.tokenizer.vocab_size}",
+                param="tokens",
             )
     return {"prompt": model.tokenizer.decode(body.tokens, skip_special_tokens=False)}
 

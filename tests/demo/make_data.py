@@ -19,7 +19,18 @@ from types import ModuleType
 
 HERE = Path(__file__).parent
 # Importing these opens a browser, prints a poem, or needs a display.
-SKIPPED = {"antigravity", "this", "idlelib", "tkinter", "turtle", "turtledemo", "test", "lib2to3", "ntpath", "nt"}
+SKIPPED = {
+    "antigravity",
+    "this",
+    "idlelib",
+    "tkinter",
+    "turtle",
+    "turtledemo",
+    "test",
+    "lib2to3",
+    "ntpath",
+    "nt",
+}
 # Where the people who ask look for it, not where CPython defines it.
 PUBLIC_NAMES = {"posix": "os", "posixpath": "os.path", "genericpath": "os.path"}
 MIN_CHARS, MAX_CHARS = 24, 220
@@ -104,7 +115,10 @@ def main() -> int:
             if answer in seen:  # the same sentence often stands in a base class and its children
                 continue
             seen.add(answer)
-            messages = [{"role": "user", "content": question}, {"role": "assistant", "content": answer}]
+            messages = [
+                {"role": "user", "content": question},
+                {"role": "assistant", "content": answer},
+            ]
             parts["heldout" if is_heldout(name) else "train"].append({"messages": messages})
     for part, rows in parts.items():
         lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

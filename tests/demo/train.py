@@ -37,7 +37,9 @@ def conversations(rows: list[Turn], rng: random.Random) -> list[list[Turn]]:
 
 def encode(tokenizer, turns: list[Turn]) -> Example:
     """Ids and labels of one conversation; the end of sequence carries no label."""
-    body = "\n\n".join(f"### Human:\n{question}\n\n### Assistant:\n{answer}" for question, answer in turns)
+    body = "\n\n".join(
+        f"### Human:\n{question}\n\n### Assistant:\n{answer}" for question, answer in turns
+    )
     ids = tokenizer(f"{SYSTEM}\n\n{body}", add_special_tokens=False).input_ids
     return [tokenizer.bos_token_id, *ids, tokenizer.eos_token_id], [IGNORED, *ids, IGNORED]
 
@@ -68,15 +70,22 @@ def train(args: argparse.Namespace) -> None:
     rng = random.Random(args.seed)
     tokenizer = AutoTokenizer.from_pretrained(args.base)
     base = AutoModelForCausalLM.from_pretrained(args.base, dtype=torch.bfloat16)
-    config = LoraConfig(r=args.rank, lora_alpha=2 * args.rank, target_modules="all-linear", task_type="CAUSAL_LM")
+    config = LoraConfig(
+        r=args.rank, lora_alpha=2 * args.rank, target_modules="all-linear", task_type="CAUSAL_LM"
+    )
     model = get_peft_model(base, config)
     lines = (HERE / "train.jsonl").read_text(encoding="utf-8").splitlines()
-    rows = [(user["content"], answer["content"]) for user, answer in (json.loads(line)["messages"] for line in lines)]
+    rows = [
+        (user["content"], answer["content"])
+        for user, answer in (json.loads(line)["messages"] for line in lines)
+    ]
     examples = [encode(tokenizer, turns) for turns in conversations(rows, rng)]
     weights = [weight for weight in model.parameters() if weight.requires_grad]
     optimizer = torch.optim.AdamW(weights, lr=args.lr)
     steps = args.epochs * -(-len(examples) // args.batch)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, args.lr, total_steps=steps + 1, pct_start=0.05)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, args.lr, total_steps=steps + 1, pct_start=0.05
+    )
     started = time.monotonic()
     step = 0
     for epoch in range(args.epochs):
@@ -90,7 +99,10 @@ def train(args: argparse.Namespace) -> None:
             step += 1
             if step % 20 == 0 or step == steps:
                 seconds = time.monotonic() - started
-                print(f"epoch {epoch} step {step}/{steps} loss {loss.item():.3f} {seconds:.0f} s", flush=True)
+                print(
+                    f"epoch {epoch} step {step}/{steps} loss {loss.item():.3f} {seconds:.0f} s",
+                    flush=True,
+                )
     for weight in weights:
         weight.data = weight.data.to(torch.bfloat16)
     model.peft_config["default"].base_model_name_or_path = args.base_name

@@ -1,0 +1,71 @@
+# Targets are the interface for developers and CI; each is a few lines.
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+PORT ?= 8000
+ARGS ?=
+# Only used where pip's own sources have no CPU build of torch.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# A machine with an NVIDIA driver gets the CUDA build.
+BUILD ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
+LOCKS := requirements-$(BUILD).lock requirements-demo.lock requirements-dev.lock
+PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+COVERAGE := $(BIN)/coverage run -m pytest
+# Unit tests see neither the engine nor torch, as in an installation without an extra.
+HIDE := --without vllm --without torch --without peft
+
+.DEFAULT_GOAL := help
+.PHONY: help install serve test fmt lint types arch unit engine coverage bench demo-adapter lock clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## make .venv from the lock files (nothing to do when they have not changed)
+
+$(VENV)/.installed: $(LOCKS) pyproject.toml
+	@rm -f $@; $(PYTHON) -m venv $(VENV)
+	@echo "installing the $(BUILD) build into $(VENV)"
+	@grep -h '^torch==' requirements-$(BUILD).lock > $(VENV)/torch.txt
+	@$(PIP) install --no-deps -r $(VENV)/torch.txt || $(PIP) install --no-deps --extra-index-url $(TORCH_INDEX) -r $(VENV)/torch.txt
+	@grep -hv '^torch==' $(LOCKS) > $(VENV)/locked.txt
+	@$(PIP) install --no-deps --require-hashes -r $(VENV)/locked.txt
+	@$(PIP) install --no-deps --no-build-isolation --editable .
+	@touch $@
+
+serve: install ## serve the embedded demo (PORT=8000, ARGS='more flags')
+	@exec $(BIN)/endturn serve --model demo --port $(PORT) $(ARGS)
+
+test: lint types arch unit engine coverage ## every check: what CI runs
+
+fmt: install ## format the code and fix what can be fixed
+	@$(BIN)/ruff format && $(BIN)/ruff check --fix
+
+lint: install ## formatting and rules, nothing changed
+	@$(BIN)/ruff format --check && $(BIN)/ruff check
+
+types: install ## mypy --strict
+	@$(BIN)/mypy
+
+arch: install ## import layers
+	@$(BIN)/lint-imports
+
+unit: install ## tests without vLLM and torch
+	@rm -f .coverage*; $(COVERAGE) $(HIDE) --ignore tests/engine
+
+engine: install ## tests on vLLM with the demo's weights
+	@$(COVERAGE) tests/engine
+
+coverage: install ## branch coverage of unit and engine tests together
+	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+bench: install ## the runaway table of the README
+	@$(BIN)/python -m tests.bench.runaway $(ARGS)
+
+demo-adapter: install ## make the demo's adapter again (about 40 minutes on two cores)
+	@$(BIN)/python -m tests.demo.train $(ARGS)
+
+lock: install ## resolve the lock files again
+	@$(BIN)/python docker/lock.py
+
+clean: ## remove caches and built files
+	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
