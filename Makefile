@@ -9,7 +9,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # A machine with an NVIDIA driver gets the CUDA build.
 BUILD ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 LOCKS := requirements-$(BUILD).lock requirements-demo.lock requirements-dev.lock
-PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
+PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COVERAGE := $(BIN)/coverage run -m pytest
 # Unit tests see neither the engine nor torch, as in an installation without an extra.
 HIDE := --without vllm --without torch --without peft

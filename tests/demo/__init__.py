@@ -1,0 +1,1 @@
+"""How the demo adapter was made: its data and its training."""

@@ -1,0 +1,1 @@
+"""The benchmarks: commands, never part of the gate."""

@@ -1,0 +1,136 @@
+"""Request + profile -> sampling and stops, as tables."""
+
+from typing import Any
+
+import pytest
+
+from adapters.chat_profile import SamplingDefaults
+from server.engine import Sampling
+from server.errors import InvalidRequest
+from server.sampling import GenerationPlan, plan_generation
+from server.schema import ChatCompletionRequest
+from server.served_model import ServedModel
+from tests.fakes import EOS, IM_END, profile, served
+
+
+def plan(
+    model: ServedModel | None = None, *, prompt: int = 10, context: int = 1000, **fields: Any
+) -> GenerationPlan:
+    body = {"model": "chat", "messages": [{"role": "user", "content": "x"}], **fields}
+    request = ChatCompletionRequest.model_validate(body)
+    return plan_generation(
+        request, model or served(), num_prompt_tokens=prompt, max_model_len=context
+    )
+
+
+@pytest.mark.parametrize(
+    ("fields", "room", "expected"),
+    [
+        ({}, 990, (50, "profile")),
+        ({"max_tokens": 7}, 990, (7, "client")),
+        ({"max_tokens": 7, "max_completion_tokens": 9}, 990, (9, "client")),
+        ({"max_tokens": 100}, 990, (100, "client")),
+        ({"max_tokens": 101}, 990, (100, "profile")),
+        ({"max_tokens": 40}, 40, (40, "client")),
+        ({"max_tokens": 40}, 39, (39, "context")),
+        ({}, 20, (20, "context")),
+    ],
+)
+def test_token_limit(fields: dict[str, Any], room: int, expected: tuple[int, str]) -> None:
+    made = plan(context=10 + room, **fields)
+    assert (made.limit.value, made.limit.set_by) == expected
+    assert made.sampling.max_tokens == expected[0]
+
+
+def test_without_a_profile_the_default_is_1024_and_there_is_no_cap() -> None:
+    raw = served(profile=None)
+    assert plan(raw, context=9000).limit.value == 1024
+    assert plan(raw, context=9000, max_tokens=5000).limit.value == 5000
+
+
+def test_prompt_that_fills_the_context_says_both_numbers() -> None:
+    with pytest.raises(InvalidRequest, match=r"1000 tokens .* 1000 tokens") as caught:
+        plan(prompt=1000)
+    assert (caught.value.param, caught.value.code) == ("messages", "context_length_exceeded")
+
+
+def test_min_tokens_over_the_limit_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="min_tokens"):
+        plan(min_tokens=51)
+
+
+FROM_CLIENT = {
+    "temperature": 0.5,
+    "top_p": 0.6,
+    "top_k": 3,
+    "min_p": 0.1,
+    "presence_penalty": 0.2,
+    "frequency_penalty": 0.3,
+    "repetition_penalty": 1.2,
+}
+
+
+@pytest.mark.parametrize("name", FROM_CLIENT)
+def test_order_of_sources_is_client_profile_base_default(name: str) -> None:
+    value = FROM_CLIENT[name]
+    other, third = value / 2 if name != "top_k" else 2, value / 4 if name != "top_k" else 1
+    with_profile = profile(sampling={name: other})
+    base = SamplingDefaults.model_validate({name: third})
+    everywhere = served(profile=with_profile, base_sampling=base)
+    assert getattr(plan(everywhere, **{name: value}).sampling, name) == value
+    assert getattr(plan(everywhere).sampling, name) == other
+    assert getattr(plan(served(base_sampling=base)).sampling, name) == third
+    assert getattr(plan().sampling, name) == getattr(Sampling(max_tokens=1), name)
+
+
+@pytest.mark.parametrize(
+    ("fields", "temperature"),
+    [({}, 0.0), ({"top_p": 0.9}, 1.0), ({"top_k": 5}, 1.0), ({"min_p": 0.1}, 1.0), ({"n": 2}, 1.0)],
+)
+def test_greedy_profile_gives_way_to_a_client_that_wants_variety(
+    fields: dict[str, Any], temperature: float
+) -> None:
+    made = plan(served(profile=profile(sampling={"temperature": 0.0})), **fields)
+    assert made.sampling.temperature == temperature
+    assert made.copies == 1
+
+
+def test_explicit_greedy_with_n_generates_once() -> None:
+    made = plan(n=3, temperature=0)
+    assert (made.sampling.n, made.copies) == (1, 3)
+
+
+def test_seed_and_min_tokens_pass() -> None:
+    made = plan(seed=-5, min_tokens=3)
+    assert (made.sampling.seed, made.sampling.min_tokens) == (-5, 3)
+
+
+@pytest.mark.parametrize(
+    ("fields", "kinds", "texts"),
+    [
+        ({}, {EOS: "eos", IM_END: "stop_token"}, {"\n\n### Human:": "role_marker"}),
+        ({"endturn": {"guards": False}}, {EOS: "eos"}, {}),
+        ({"ignore_eos": True}, {}, {}),
+        ({"ignore_eos": True, "stop_token_ids": [65], "stop": "x"}, {65: "stop_token"}, {"x": "stop_string"}),
+        (
+            {"stop": ["<|im_end|>", "y"], "endturn": {"guards": False}},
+            {EOS: "eos", IM_END: "stop_string"},
+            {"y": "stop_string"},
+        ),
+        (
+            {"stop": "\n\n### Human:"},
+            {EOS: "eos", IM_END: "stop_token"},
+            {"\n\n### Human:": "stop_string"},
+        ),
+    ],
+)
+def test_stops(fields: dict[str, Any], kinds: dict[int, str], texts: dict[str, str]) -> None:
+    made = plan(**fields)
+    assert {token_id: cause.kind for token_id, cause in made.stop_ids.items()} == kinds
+    assert set(made.sampling.stop_token_ids) == set(kinds)
+    assert {stop.text: stop.kind for stop in made.stop_texts} == texts
+
+
+def test_stop_token_outside_the_vocabulary_is_refused() -> None:
+    with pytest.raises(InvalidRequest, match="stop_token_ids: 259"):
+        plan(stop_token_ids=[259])
