@@ -1,0 +1,71 @@
+"""A real uvicorn over a scripted engine, on a free port of 127.0.0.1, in the test's own event loop."""
+
+import asyncio
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx2 as httpx
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from server.app import create_app
+from server.catalog import Catalog
+from server.lifecycle import Lifecycle
+from server.metrics import Metrics
+from server.prompt import PromptRenderer
+from server.routes import Server
+from server.served_model import ServedModel
+from server.settings import Settings
+from tests.fakes import ScriptedEngine, served
+
+
+@dataclass
+class Running:
+    """A running server, its engine, and a client for it."""
+
+    server: Server
+    engine: ScriptedEngine
+    client: httpx.AsyncClient
+
+    def metric(self, name: str, **labels: str) -> float:
+        return self.server.metrics.registry.get_sample_value(name, labels) or 0.0
+
+    async def chat(self, **fields: Any) -> httpx.Response:
+        body = {"model": "chat", "messages": [{"role": "user", "content": "hi"}], **fields}
+        return await self.client.post("/v1/chat/completions", json=body)
+
+    async def until(self, condition: Any) -> None:
+        async with asyncio.timeout(5):
+            while not condition():
+                await asyncio.sleep(0.01)
+
+
+@asynccontextmanager
+async def running(
+    renderer: PromptRenderer, *models: ServedModel, **settings: Any
+) -> AsyncIterator[Running]:
+    engine = ScriptedEngine()
+    base = served("base-model", label="base", profile=None)
+    server = Server(
+        settings=Settings(model="base-model", **settings),
+        engine=engine,
+        catalog=Catalog([base, *(models or (served(),))]),
+        renderer=renderer,
+        metrics=Metrics(CollectorRegistry()),
+        lifecycle=Lifecycle(),
+    )
+    server.lifecycle.become_ready()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        config = uvicorn.Config(create_app(server), log_config=None, lifespan="off")
+        http = uvicorn.Server(config)
+        task = asyncio.create_task(http._serve([listener]))
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        async with httpx.AsyncClient(base_url=url, timeout=10) as client:
+            while not http.started:
+                await asyncio.sleep(0.01)
+            yield Running(server, engine, client)
+        http.should_exit = True
+        await task
