@@ -11,8 +11,8 @@ BUILD ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/nu
 LOCKS := requirements-$(BUILD).lock requirements-demo.lock requirements-dev.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 COVERAGE := $(BIN)/coverage run -m pytest
-# Unit tests see neither the engine nor torch, as in an installation without an extra.
-HIDE := --without vllm --without torch --without peft
+# Unit tests do not see the engine, as in an installation without an extra.
+HIDE := --without vllm
 
 .DEFAULT_GOAL := help
 .PHONY: help install serve test fmt lint types arch unit engine coverage bench demo-adapter lock clean

@@ -42,8 +42,19 @@ async def serve(settings: Settings, start_engine: StartEngine, registry: Collect
     Raises:
         StartError: the server cannot start as configured.
     """
-    listener = _listen(settings)  # before the engine: a taken port is told at once
-    base_files, models = await _read_models(settings)
+    with _listen(settings) as listener:  # before the engine: a taken port is told at once
+        base_files, models = await _read_models(settings)
+        return await _serve_models(settings, base_files, models, start_engine, registry, listener)
+
+
+async def _serve_models(
+    settings: Settings,
+    base_files: BaseFiles,
+    models: list[ServedModel],
+    start_engine: StartEngine,
+    registry: CollectorRegistry,
+    listener: socket.socket,
+) -> int:
     renderer = PromptRenderer(timeout_s=settings.template_timeout_s)
     try:
         weights = list({m.adapter.key: m.adapter for m in models if m.adapter is not None}.values())
@@ -65,7 +76,6 @@ async def serve(settings: Settings, start_engine: StartEngine, registry: Collect
             await engine.close()
     finally:
         renderer.close()
-        listener.close()
 
 
 async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]]:

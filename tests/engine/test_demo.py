@@ -1,0 +1,220 @@
+"""The main job on real weights: base + adapter served as chat by `endturn serve`, through the openai SDK."""
+
+import json
+import os
+import signal
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+import httpx2 as httpx
+import openai
+import pytest
+
+from server.prompt import load_tokenizer
+from tests.engine.conftest import Process, start
+
+QUESTION = "What does os.path.join do?"
+MESSAGES = [{"role": "user", "content": QUESTION}]
+
+
+def sdk(process: Process) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{process.url}/v1", api_key="none", max_retries=0)
+
+
+def running_requests(client: httpx.Client) -> float:
+    page = client.get("/metrics").text
+    lines = [line for line in page.splitlines() if line.startswith("vllm:num_requests_running{")]
+    return sum(float(line.rsplit(" ", 1)[1]) for line in lines)
+
+
+def test_profile_ends_the_answer_and_raw_runs_away(process: Process) -> None:
+    with sdk(process) as api:
+        ask = api.chat.completions.create
+        good = ask(model="pydoc", messages=MESSAGES).choices[0]  # type: ignore[call-overload]
+        raw = ask(model="pydoc-raw", messages=MESSAGES, temperature=0, max_tokens=64).choices[0]  # type: ignore[call-overload]
+        assert good.finish_reason == "stop"
+        assert raw.finish_reason == "length"
+        assert raw.message.content.startswith(good.message.content)
+        assert "### Human:" in raw.message.content
+        assert "###" not in good.message.content
+
+
+def test_stream_equals_the_whole_answer(process: Process) -> None:
+    with sdk(process) as api:
+        whole = api.chat.completions.create(model="pydoc", messages=MESSAGES)  # type: ignore[call-overload]
+        stream = api.chat.completions.create(  # type: ignore[call-overload]
+            model="pydoc", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
+        )
+        chunks = list(stream)
+        pieces = [c.choices[0].delta.content or "" for c in chunks if c.choices]
+        assert "".join(pieces) == whole.choices[0].message.content
+        assert chunks[-1].usage == whole.usage
+
+
+def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
+    """Record an unguarded answer, feed it to the guards in several cuts: same end, an exact prefix."""
+    from adapters.chat_profile import read_profile
+    from server.demo import demo_adapter
+    from server.engine import EngineDelta, Sampling
+    from server.finish import StopCause, TokenLimit
+    from server.generation import Choice
+    from server.sampling import GenerationPlan
+    from server.stopping import StopText
+
+    with sdk(process) as api:
+        reply = api.completions.create(
+            model="pydoc-raw",
+            prompt=f"You are a helpful assistant.\n\n### Human:\n{QUESTION}\n\n### Assistant:\n",
+            temperature=0,
+            max_tokens=96,
+            extra_body={"endturn": {"guards": False}},
+        )
+    unguarded = reply.choices[0].text
+    models = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "endturn/models"
+    tokenizer = load_tokenizer(next(path for path in models.iterdir() if path.name.startswith("gemma")))
+    ids = tokenizer.encode(unguarded, add_special_tokens=False)
+    profile = read_profile(demo_adapter("pydoc")[1])
+    assert profile is not None
+    plan = GenerationPlan(
+        sampling=Sampling(max_tokens=96),
+        limit=TokenLimit(value=96, set_by="client"),
+        stop_ids={1: StopCause(kind="eos", token_id=1)},
+        stop_texts=tuple(StopText(text, "role_marker") for text in profile.role_markers),
+    )
+    results = set()
+    for size in (1, 3, len(ids)):
+        choice, shown = Choice(plan, tokenizer, 0), ""
+        for at in range(0, len(ids), size):
+            text, finish = choice.feed(EngineDelta(index=0, token_ids=tuple(ids[at : at + size])))
+            shown += text
+            if finish is not None:
+                break
+        assert finish is not None
+        assert finish.cause.kind == "role_marker"
+        results.add((shown, finish.cause))
+    assert len(results) == 1
+    assert unguarded.startswith(shown)
+    assert shown
+
+
+def test_sampling_fields_reach_the_engine(client: httpx.Client) -> None:
+    body = {
+        "model": "pydoc",
+        "messages": MESSAGES,
+        "n": 2,
+        "temperature": 0.9,
+        "top_p": 0.9,
+        "top_k": 20,
+        "min_p": 0.01,
+        "seed": 7,
+        "presence_penalty": 0.1,
+        "frequency_penalty": 0.1,
+        "repetition_penalty": 1.05,
+        "min_tokens": 3,
+        "max_tokens": 24,
+    }
+    first, again = (client.post("/v1/chat/completions", json=body).json() for _ in range(2))
+    assert len(first["choices"]) == 2
+    texts = [[choice["message"]["content"] for choice in reply["choices"]] for reply in (first, again)]
+    assert texts[0] == texts[1], "a seed makes the same answer"
+    assert texts[0][0] != texts[0][1]
+
+
+def test_end_token_ids_stop_the_engine(client: httpx.Client) -> None:
+    ids = client.post("/tokenize", json={"model": "pydoc", "prompt": " paths", "add_special_tokens": False})
+    stop_id = ids.json()["tokens"][0]
+    body = {"model": "pydoc", "messages": MESSAGES, "stop_token_ids": [stop_id]}
+    choice = client.post("/v1/chat/completions", json=body).json()["choices"][0]
+    assert choice["stop_reason"] == stop_id
+    assert choice["stop_detail"]["kind"] == "stop_token"
+
+
+def test_base_completes_text_and_bos_is_right(client: httpx.Client) -> None:
+    assert client.post("/tokenize", json={"prompt": "<bos>hi"}).json()["tokens"][:1] == [2]
+    assert client.post("/tokenize", json={"prompt": "hi"}).json()["tokens"][0] == 2
+    chat = client.post("/tokenize", json={"model": "pydoc", "messages": MESSAGES}).json()["tokens"]
+    assert chat.count(2) == 1
+    body = {"model": "demo", "prompt": "The capital of France is", "max_tokens": 4, "temperature": 0}
+    reply = client.post("/v1/completions", json=body).json()
+    assert reply["choices"][0]["text"].strip()
+
+
+def test_prompt_over_the_context_is_refused_with_both_numbers(client: httpx.Client) -> None:
+    long = [{"role": "user", "content": "word " * 3000}]
+    reply = client.post("/v1/chat/completions", json={"model": "pydoc", "messages": long})
+    assert reply.status_code == 400
+    assert "2048" in reply.json()["error"]["message"]
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_client_that_leaves_frees_the_engine_within_a_second(
+    client: httpx.Client, *, stream: bool
+) -> None:
+    body = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "stream": stream}
+    try:
+        if stream:
+            with client.stream("POST", "/v1/chat/completions", json=body) as reply:
+                next(reply.iter_lines())
+                assert running_requests(client) == 1
+        else:
+            client.post("/v1/chat/completions", json=body, timeout=1)
+    except httpx.TimeoutException:
+        assert not stream
+    time.sleep(1)
+    assert running_requests(client) == 0
+
+
+def test_metrics_of_ours_and_vllms_are_on_one_page(client: httpx.Client) -> None:
+    page = client.get("/metrics").text
+    assert 'endturn_rescued_total{adapter="pydoc",kind="role_marker"}' in page
+    assert "vllm:generation_tokens_total" in page
+
+
+def test_sigterm_lets_open_streams_finish_and_exits_clean(
+    process: Process, client: httpx.Client
+) -> None:
+    """Last with this server."""
+    body = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 120, "stream": True}
+    lines: list[str] = []
+
+    def read() -> None:
+        with httpx.stream("POST", f"{process.url}/v1/chat/completions", json=body, timeout=60) as reply:
+            lines.extend(line for line in reply.iter_lines() if line)
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    time.sleep(1)
+    process.popen.send_signal(signal.SIGTERM)
+    time.sleep(0.3)
+    assert client.get("/readyz").status_code == 503
+    reader.join(60)
+    assert lines[-1] == "data: [DONE]"
+    assert json.loads(lines[-2].removeprefix("data: "))["choices"][0]["finish_reason"] == "length"
+    assert process.popen.wait(60) == 0
+
+
+def test_dead_engine_tells_open_streams_and_ends_the_process(tmp_path: Path) -> None:
+    process = start(tmp_path / "log")
+    body = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "stream": True}
+    try:
+        with httpx.stream("POST", f"{process.url}/v1/chat/completions", json=body, timeout=60) as reply:
+            lines = reply.iter_lines()
+            next(lines)
+            for pid in _engine_pids(process.popen.pid):
+                os.kill(pid, signal.SIGKILL)
+            rest = [line for line in lines if line]
+        assert rest[-1] == "data: [DONE]"
+        assert json.loads(rest[-2].removeprefix("data: "))["error"]["code"] == "engine_dead"
+        assert process.popen.wait(60) == 1
+    finally:
+        if process.popen.poll() is None:
+            process.popen.kill()
+
+
+def _engine_pids(parent: int) -> list[int]:
+    listed = subprocess.run(
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=True
+    ).stdout
+    return [int(line.split()[0]) for line in listed.splitlines() if "EngineCore" in line]
