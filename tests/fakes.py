@@ -34,7 +34,9 @@ def byte_tokenizer() -> Tokenizer:
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens([AddedToken(text, special=True) for text in SPECIAL])
-    tokenizer.post_processor = TemplateProcessing(single="<bos> $A", special_tokens=[("<bos>", BOS)])
+    tokenizer.post_processor = TemplateProcessing(
+        single="<bos> $A", special_tokens=[("<bos>", BOS)]
+    )
     return tokenizer
 
 
@@ -191,7 +193,9 @@ def write_base(path: Path, **config: Any) -> Path:
 def write_adapter(path: Path, *, rank: int = 2, seed: int = 0) -> Path:
     """A raw LoRA adapter directory with tiny weights."""
     path.mkdir(parents=True)
-    (path / "adapter_config.json").write_text(json.dumps({"peft_type": "LORA", "r": rank, "lora_alpha": 4}))
+    (path / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "r": rank, "lora_alpha": 4})
+    )
     rng = np.random.default_rng(seed)
     prefix = "base_model.model.model.layers.0.self_attn.q_proj"
     tensors = {

@@ -11,6 +11,7 @@ import json
 import random
 import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, get_peft_model
@@ -35,7 +36,7 @@ def conversations(rows: list[Turn], rng: random.Random) -> list[list[Turn]]:
     return joined
 
 
-def encode(tokenizer, turns: list[Turn]) -> Example:
+def encode(tokenizer: Any, turns: list[Turn]) -> Example:
     """Ids and labels of one conversation; the end of sequence carries no label."""
     body = "\n\n".join(
         f"### Human:\n{question}\n\n### Assistant:\n{answer}" for question, answer in turns
@@ -52,7 +53,7 @@ def batches(examples: list[Example], size: int, rng: random.Random) -> list[list
     return groups
 
 
-def loss_of(model, batch: list[Example], pad_id: int) -> torch.Tensor:
+def loss_of(model: Any, batch: list[Example], pad_id: int) -> torch.Tensor:
     """Cross-entropy over the labelled positions; logits are made for these alone (262,144 wide)."""
     width = max(len(ids) for ids, _ in batch)
     ids = torch.tensor([row + [pad_id] * (width - len(row)) for row, _ in batch])
@@ -91,7 +92,7 @@ def train(args: argparse.Namespace) -> None:
     for epoch in range(args.epochs):
         for batch in batches(examples, args.batch, rng):
             loss = loss_of(model, batch, tokenizer.pad_token_id)
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]  # torch
             torch.nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             schedule.step()

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import httpx2 as httpx
 import openai
@@ -16,7 +17,7 @@ from server.prompt import load_tokenizer
 from tests.engine.conftest import Process, start
 
 QUESTION = "What does os.path.join do?"
-MESSAGES = [{"role": "user", "content": QUESTION}]
+MESSAGES: Any = [{"role": "user", "content": QUESTION}]
 
 
 def sdk(process: Process) -> openai.OpenAI:
@@ -31,9 +32,9 @@ def running_requests(client: httpx.Client) -> float:
 
 def test_profile_ends_the_answer_and_raw_runs_away(process: Process) -> None:
     with sdk(process) as api:
-        ask = api.chat.completions.create
-        good = ask(model="pydoc", messages=MESSAGES).choices[0]  # type: ignore[call-overload]
-        raw = ask(model="pydoc-raw", messages=MESSAGES, temperature=0, max_tokens=64).choices[0]  # type: ignore[call-overload]
+        ask: Any = api.chat.completions.create
+        good = ask(model="pydoc", messages=MESSAGES).choices[0]
+        raw = ask(model="pydoc-raw", messages=MESSAGES, temperature=0, max_tokens=64).choices[0]
         assert good.finish_reason == "stop"
         assert raw.finish_reason == "length"
         assert raw.message.content.startswith(good.message.content)
@@ -43,8 +44,8 @@ def test_profile_ends_the_answer_and_raw_runs_away(process: Process) -> None:
 
 def test_stream_equals_the_whole_answer(process: Process) -> None:
     with sdk(process) as api:
-        whole = api.chat.completions.create(model="pydoc", messages=MESSAGES)  # type: ignore[call-overload]
-        stream = api.chat.completions.create(  # type: ignore[call-overload]
+        whole = api.chat.completions.create(model="pydoc", messages=MESSAGES)
+        stream = api.chat.completions.create(
             model="pydoc", messages=MESSAGES, stream=True, stream_options={"include_usage": True}
         )
         chunks = list(stream)
@@ -73,7 +74,9 @@ def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
         )
     unguarded = reply.choices[0].text
     models = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "endturn/models"
-    tokenizer = load_tokenizer(next(path for path in models.iterdir() if path.name.startswith("gemma")))
+    tokenizer = load_tokenizer(
+        next(path for path in models.iterdir() if path.name.startswith("gemma"))
+    )
     ids = tokenizer.encode(unguarded, add_special_tokens=False)
     profile = read_profile(demo_adapter("pydoc")[1])
     assert profile is not None
@@ -117,13 +120,17 @@ def test_sampling_fields_reach_the_engine(client: httpx.Client) -> None:
     }
     first, again = (client.post("/v1/chat/completions", json=body).json() for _ in range(2))
     assert len(first["choices"]) == 2
-    texts = [[choice["message"]["content"] for choice in reply["choices"]] for reply in (first, again)]
+    texts = [
+        [choice["message"]["content"] for choice in reply["choices"]] for reply in (first, again)
+    ]
     assert texts[0] == texts[1], "a seed makes the same answer"
     assert texts[0][0] != texts[0][1]
 
 
 def test_end_token_ids_stop_the_engine(client: httpx.Client) -> None:
-    ids = client.post("/tokenize", json={"model": "pydoc", "prompt": " paths", "add_special_tokens": False})
+    ids = client.post(
+        "/tokenize", json={"model": "pydoc", "prompt": " paths", "add_special_tokens": False}
+    )
     stop_id = ids.json()["tokens"][0]
     body = {"model": "pydoc", "messages": MESSAGES, "stop_token_ids": [stop_id]}
     choice = client.post("/v1/chat/completions", json=body).json()["choices"][0]
@@ -136,7 +143,12 @@ def test_base_completes_text_and_bos_is_right(client: httpx.Client) -> None:
     assert client.post("/tokenize", json={"prompt": "hi"}).json()["tokens"][0] == 2
     chat = client.post("/tokenize", json={"model": "pydoc", "messages": MESSAGES}).json()["tokens"]
     assert chat.count(2) == 1
-    body = {"model": "demo", "prompt": "The capital of France is", "max_tokens": 4, "temperature": 0}
+    body = {
+        "model": "demo",
+        "prompt": "The capital of France is",
+        "max_tokens": 4,
+        "temperature": 0,
+    }
     reply = client.post("/v1/completions", json=body).json()
     assert reply["choices"][0]["text"].strip()
 
@@ -180,7 +192,9 @@ def test_sigterm_lets_open_streams_finish_and_exits_clean(
     lines: list[str] = []
 
     def read() -> None:
-        with httpx.stream("POST", f"{process.url}/v1/chat/completions", json=body, timeout=60) as reply:
+        with httpx.stream(
+            "POST", f"{process.url}/v1/chat/completions", json=body, timeout=60
+        ) as reply:
             lines.extend(line for line in reply.iter_lines() if line)
 
     reader = threading.Thread(target=read)
@@ -199,7 +213,9 @@ def test_dead_engine_tells_open_streams_and_ends_the_process(tmp_path: Path) -> 
     process = start(tmp_path / "log")
     body = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "stream": True}
     try:
-        with httpx.stream("POST", f"{process.url}/v1/chat/completions", json=body, timeout=60) as reply:
+        with httpx.stream(
+            "POST", f"{process.url}/v1/chat/completions", json=body, timeout=60
+        ) as reply:
             lines = reply.iter_lines()
             next(lines)
             for pid in _engine_pids(process.popen.pid):
@@ -215,6 +231,9 @@ def test_dead_engine_tells_open_streams_and_ends_the_process(tmp_path: Path) -> 
 
 def _engine_pids(parent: int) -> list[int]:
     listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)], capture_output=True, text=True, check=True
+        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout
     return [int(line.split()[0]) for line in listed.splitlines() if "EngineCore" in line]

@@ -82,7 +82,10 @@ async def test_greedy_n_returns_equal_choices_from_one_generation(renderer: Prom
 async def test_each_choice_of_n_ends_for_itself(renderer: PromptRenderer) -> None:
     async with running(renderer) as run:
         run.engine.enqueue(
-            delta("a\n\n### Human:"), delta("b", index=1), delta("zzz"), delta([EOS], "stop", index=1)
+            delta("a\n\n### Human:"),
+            delta("b", index=1),
+            delta("zzz"),
+            delta([EOS], "stop", index=1),
         )
         reply = (await run.chat(n=2, temperature=1)).json()
         assert [choice["message"]["content"] for choice in reply["choices"]] == ["a", "b"]
@@ -93,7 +96,9 @@ async def test_each_choice_of_n_ends_for_itself(renderer: PromptRenderer) -> Non
 async def test_completions_take_text_and_ids(renderer: PromptRenderer) -> None:
     async with running(renderer) as run:
         for prompt in ("hi", ["hi"], [BOS, *ids("hi")]):
-            reply = await run.client.post("/v1/completions", json={"model": "chat", "prompt": prompt})
+            reply = await run.client.post(
+                "/v1/completions", json={"model": "chat", "prompt": prompt}
+            )
             assert reply.json()["choices"][0]["text"] == "ok"
             assert run.engine.requests[-1].prompt_token_ids == [BOS, *ids("hi")]
         body = {"model": "chat", "prompt": "hi", "stream": True}
@@ -124,7 +129,11 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
     ({"model": "nope"}, "model", "base-model, chat"),
     ({"messages": []}, "messages", "at least 1"),
     ({"messages": [{"role": "user", "content": 5}]}, "messages[0].content", "valid string"),
-    ({"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}, "messages[0].content[0].type", "text"),
+    (
+        {"messages": [{"role": "user", "content": [{"type": "image_url"}]}]},
+        "messages[0].content[0].type",
+        "text",
+    ),
     ({"messages": [{"role": "pirate", "content": "x"}]}, "messages", "no role pirate"),
     ({"messages": [{"role": "user", "content": "x"}] * 100_000}, "messages", "at most 4096"),
     ({"messages": [{"role": "user", "content": "x" * 2000}]}, "messages", "1000 tokens"),
@@ -144,7 +153,9 @@ BAD: list[tuple[dict[str, Any], str | None, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("fields", "param", "message"), BAD, ids=[f"{i}-{row[1]}" for i, row in enumerate(BAD)])
+@pytest.mark.parametrize(
+    ("fields", "param", "message"), BAD, ids=[f"{i}-{row[1]}" for i, row in enumerate(BAD)]
+)
 async def test_bad_input_names_field_and_reason(
     renderer: PromptRenderer, fields: dict[str, Any], param: str | None, message: str
 ) -> None:
@@ -189,7 +200,10 @@ async def test_bodies_that_are_no_request(
 @pytest.mark.parametrize(
     ("template", "code"),
     [
-        ("{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}", "template_timeout"),
+        (
+            "{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+            "template_timeout",
+        ),
         ("{{ 'x' * 99999999999 }}", "template_error"),
         ("{{ messages.missing.deeper }}", "template_error"),
         ("{% if %}", "template_error"),
@@ -225,7 +239,7 @@ async def test_keys_guard_everything_but_operations(renderer: PromptRenderer) ->
         assert (await run.client.get("/v1/models")).status_code == 401
         assert (await run.chat()).json()["error"]["code"] == "invalid_api_key"
         for key, status in (("k2", 200), ("k3", 401), ("é", 401)):
-            header = {"Authorization": b"Bearer " + key.encode()}
+            header = {b"Authorization": b"Bearer " + key.encode()}
             assert (await run.client.get("/v1/models", headers=header)).status_code == status
         assert (await run.client.get("/readyz")).status_code == 200
 
@@ -319,7 +333,10 @@ async def _assert_alive(run: Running) -> None:
 
 
 async def test_server_lives_on_after_a_template_is_killed(renderer: PromptRenderer) -> None:
-    loop = served("loop", template="{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}")
+    loop = served(
+        "loop",
+        template="{% for i in range(99999) %}{% for j in range(99999) %}{% endfor %}{% endfor %}",
+    )
     async with running(renderer, served(), loop) as run:
         assert (await run.chat(model="loop")).status_code == 400
         await _assert_alive(run)

@@ -59,6 +59,11 @@ def test_min_tokens_over_the_limit_is_refused() -> None:
         plan(min_tokens=51)
 
 
+def _asking(model: ServedModel, name: str, value: float) -> GenerationPlan:
+    fields: dict[str, Any] = {name: value}
+    return plan(model, **fields)
+
+
 FROM_CLIENT = {
     "temperature": 0.5,
     "top_p": 0.6,
@@ -77,7 +82,7 @@ def test_order_of_sources_is_client_profile_base_default(name: str) -> None:
     with_profile = profile(sampling={name: other})
     base = SamplingDefaults.model_validate({name: third})
     everywhere = served(profile=with_profile, base_sampling=base)
-    assert getattr(plan(everywhere, **{name: value}).sampling, name) == value
+    assert getattr(_asking(everywhere, name, value).sampling, name) == value
     assert getattr(plan(everywhere).sampling, name) == other
     assert getattr(plan(served(base_sampling=base)).sampling, name) == third
     assert getattr(plan().sampling, name) == getattr(Sampling(max_tokens=1), name)
@@ -111,7 +116,11 @@ def test_seed_and_min_tokens_pass() -> None:
         ({}, {EOS: "eos", IM_END: "stop_token"}, {"\n\n### Human:": "role_marker"}),
         ({"endturn": {"guards": False}}, {EOS: "eos"}, {}),
         ({"ignore_eos": True}, {}, {}),
-        ({"ignore_eos": True, "stop_token_ids": [65], "stop": "x"}, {65: "stop_token"}, {"x": "stop_string"}),
+        (
+            {"ignore_eos": True, "stop_token_ids": [65], "stop": "x"},
+            {65: "stop_token"},
+            {"x": "stop_string"},
+        ),
         (
             {"stop": ["<|im_end|>", "y"], "endturn": {"guards": False}},
             {EOS: "eos", IM_END: "stop_string"},

@@ -143,7 +143,12 @@ async def test_lifecycle_notices_a_dead_engine() -> None:
 def settings_for(base_dir: Path, tmp_path: Path, *adapters: str, **more: Any) -> Settings:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    values = {"model": str(base_dir), "adapter": adapters, "port": port, "cache_dir": tmp_path / "c"}
+    values = {
+        "model": str(base_dir),
+        "adapter": adapters,
+        "port": port,
+        "cache_dir": tmp_path / "c",
+    }
     return Settings(**{**values, **more})
 
 
@@ -158,7 +163,9 @@ async def ready(url: str) -> None:
 
 
 @pytest.mark.parametrize("way", ["sigterm", "drain-over", "engine-death"])
-async def test_serves_and_leaves(base_dir: Path, adapter_dir: Path, tmp_path: Path, way: str) -> None:
+async def test_serves_and_leaves(
+    base_dir: Path, adapter_dir: Path, tmp_path: Path, way: str
+) -> None:
     (adapter_dir / "endturn.json").write_text(profile().model_dump_json())
     (adapter_dir / "chat_template.jinja").write_text("{{ bos_token }}{{ messages[0].content }}")
     raw = write_adapter(tmp_path / "raw")
@@ -197,7 +204,10 @@ async def test_serves_and_leaves(base_dir: Path, adapter_dir: Path, tmp_path: Pa
         ({"name": "../x"}, "cannot be used"),
         ({"profile": {"base": {"name": "b", "architecture": "Other"}}}, "it is for Other"),
         ({"profile": {"base": {"name": "b", "vocab_size": 5}}}, "vocabulary of 5"),
-        ({"profile": {"end_of_turn": [{"id": 65, "token": "<x>", "why": ""}]}}, "end_of_turn id 65"),
+        (
+            {"profile": {"end_of_turn": [{"id": 65, "token": "<x>", "why": ""}]}},
+            "end_of_turn id 65",
+        ),
         ({"profile": {}, "template": None}, "chat_template.jinja"),
         ({"profile": {}, "template": b"\xff"}, "cannot be read"),
         ({"profile": {}, "template": b" " * (2 << 20)}, "at most"),

@@ -1,5 +1,7 @@
 """Text stops: earliest completion wins, nothing depends on how the text is cut."""
 
+from itertools import pairwise
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -51,7 +53,7 @@ STOPS = st.lists(st.text(alphabet="ab\n#", min_size=1, max_size=5), min_size=1, 
 @given(text=SHORT, stops=STOPS, cuts=st.lists(st.integers(0, 40), max_size=8))
 def test_any_split_gives_the_same_result(text: str, stops: list[str], cuts: list[int]) -> None:
     bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
-    deltas = [text[start:end] for start, end in zip(bounds, bounds[1:], strict=False)]
+    deltas = [text[start:end] for start, end in pairwise(bounds)]
     assert run(tuple(stops), deltas) == run(tuple(stops), [text]) == run(tuple(stops), list(text))
 
 
