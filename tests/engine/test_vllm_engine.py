@@ -1,0 +1,205 @@
+"""The door to vLLM: every sampling field is mapped or known to be left alone, wrong flags name themselves."""
+
+import inspect
+from pathlib import Path
+from typing import Any
+
+import pytest
+import vllm.exceptions
+from vllm.engine.arg_utils import AsyncEngineArgs
+from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.v1.engine.async_llm import AsyncLLM
+from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
+
+from server import vllm_engine
+from server.engine import EngineAdapter, Sampling
+from server.errors import EngineDeadError, InternalError, InvalidRequest, StartError, Unavailable
+from server.vllm_engine import VLLMEngine, parse_engine_flags, sampling_params, translate_error
+
+FULL = Sampling(
+    n=2,
+    temperature=0.3,
+    top_p=0.4,
+    top_k=5,
+    min_p=0.1,
+    presence_penalty=0.2,
+    frequency_penalty=0.3,
+    repetition_penalty=1.1,
+    seed=9,
+    max_tokens=33,
+    min_tokens=4,
+    stop_token_ids=(1, 2),
+)
+OURS = {"ignore_eos": True, "detokenize": False, "output_kind": RequestOutputKind.DELTA}
+# Fields of vLLM's that requests cannot set here yet, or that are not meant for requests.
+LEFT_ALONE = {
+    "watermarking", "stop", "logprobs", "prompt_logprobs", "prompt_logprob_token_ids", "prompt_logprob_start",
+    "logprob_token_ids", "flat_logprobs", "skip_special_tokens", "spaces_between_special_tokens",
+    "include_stop_str_in_output", "stream_interval", "skip_clone", "output_text_buffer_length",
+    "structured_outputs", "logit_bias", "allowed_token_ids", "extra_args", "bad_words",
+    "skip_reading_prefix_cache", "thinking_token_budget", "repetition_detection", "routed_experts_prompt_start",
+    "trace_decode_token_ids",
+}  # fmt: skip
+
+
+def test_every_field_of_sampling_params_is_mapped_or_left_alone_on_purpose() -> None:
+    made, untouched = sampling_params(FULL), SamplingParams()
+    for name in SamplingParams.__struct_fields__:
+        if name.startswith("_"):
+            continue
+        value = getattr(made, name)
+        if name in OURS:
+            assert value == OURS[name], name
+        elif hasattr(FULL, name):
+            expected = getattr(FULL, name)
+            assert value == (list(expected) if isinstance(expected, tuple) else expected), name
+        else:
+            assert name in LEFT_ALONE, f"vLLM has a new field: {name}"
+            assert value == getattr(untouched, name), name
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (["--no-such-flag", "1"], "--no-such-flag"),
+        (["--max-model-len", "many"], "--max-model-len"),
+        (["--skip-tokenizer-init"], "--skip-tokenizer-init cannot be set"),
+        (["--logprobs_mode=raw_logits"], "cannot be set"),
+        (["--no-enable-lora"], "--no-enable-lora cannot be set"),
+    ],
+)
+def test_wrong_flags_name_themselves(flags: list[str], message: str) -> None:
+    with pytest.raises(StartError, match=message):
+        parse_engine_flags(flags)
+
+
+def test_engine_flags_pass_through() -> None:
+    flags = parse_engine_flags(
+        ["--max-model-len", "512", "--tensor-parallel-size=2", "--seed", "3"]
+    )
+    assert (flags.max_model_len, flags.tensor_parallel_size, flags.seed) == (512, 2, 3)
+
+
+def adapters(*ranks: int) -> list[EngineAdapter]:
+    return [EngineAdapter(key=str(i), path=Path("/x"), rank=rank) for i, rank in enumerate(ranks)]
+
+
+@pytest.mark.parametrize(
+    ("ranks", "flags", "expected"),
+    [
+        ((), [], (False, 16, 1, None)),
+        ((4,), [], (True, 8, 1, 1)),
+        ((4, 17), [], (True, 32, 2, 2)),
+        ((8,) * 12, [], (True, 8, 8, 12)),
+        ((8,), ["--max-loras", "4", "--max-cpu-loras", "9"], (True, 8, 4, 9)),
+        ((8,), ["--max-lora-rank", "64"], (True, 64, 1, 1)),
+    ],
+    ids=range(6),
+)
+def test_room_for_adapters(
+    ranks: tuple[int, ...], flags: list[str], expected: tuple[bool, int, int, int | None]
+) -> None:
+    parsed = parse_engine_flags(flags)
+    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
+    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
+        setattr(args, name, getattr(parsed, name))
+    vllm_engine._make_room(args, adapters(*ranks))
+    assert (
+        bool(args.enable_lora),
+        args.max_lora_rank,
+        args.max_loras,
+        args.max_cpu_loras,
+    ) == expected
+
+
+def test_rank_no_engine_takes_is_refused() -> None:
+    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
+    args.max_lora_rank = 16
+    with pytest.raises(StartError, match="rank 1000"):
+        vllm_engine._make_room(args, adapters(1000))
+
+
+def test_another_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("vllm.__version__", "9.9.9")
+    with pytest.raises(StartError, match=r"9\.9\.9"):
+        VLLMEngine.start(Path("/x"), [], parse_engine_flags([]))
+
+
+def test_a_directory_that_is_no_model_stops_the_start(tmp_path: Path) -> None:
+    with pytest.raises(StartError, match="cannot start"):
+        VLLMEngine.start(tmp_path, [], parse_engine_flags([]))
+
+
+def test_every_error_of_vllm_has_a_translation() -> None:
+    for kind in vars(vllm.exceptions).values():
+        if (
+            not (isinstance(kind, type) and issubclass(kind, Exception))
+            or kind.__module__ != vllm.exceptions.__name__
+        ):
+            continue
+        error: Any = kind.__new__(kind)  # their constructors differ
+        error.parameter, error.value, error.message = None, None, "x"
+        made = translate_error(error)
+        if issubclass(kind, vllm.exceptions.VLLMClientError):
+            assert isinstance(made, InvalidRequest), kind
+        elif issubclass(kind, vllm.exceptions.GracefulHTTPError):
+            assert isinstance(made, Unavailable), kind
+        else:
+            assert isinstance(made, InternalError), kind
+    assert isinstance(translate_error(VLLMEngineDeadError()), EngineDeadError)
+    assert isinstance(translate_error(ValueError("x")), InvalidRequest)
+
+
+def test_the_methods_we_call_have_the_signatures_we_know() -> None:
+    known = {
+        "generate": ["prompt", "sampling_params", "request_id", "lora_request"],
+        "abort": ["request_id"],
+        "add_lora": ["lora_request"],
+        "check_health": [],
+        "shutdown": ["timeout"],
+    }
+    for name, parameters in known.items():
+        there = inspect.signature(getattr(AsyncLLM, name)).parameters
+        assert set(parameters) <= set(there), name
+
+
+class StubLLM:
+    """Only what adapters and health need of AsyncLLM."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.error = error
+        self.loaded: list[str] = []
+
+    async def add_lora(self, request: object) -> bool:
+        if self.error is not None:
+            raise self.error
+        self.loaded.append(request.lora_name)  # type: ignore[attr-defined]  # vLLM's LoRARequest
+        return True
+
+    async def check_health(self) -> None:
+        if self.error is not None:
+            raise self.error
+
+
+async def test_adapters_are_loaded_once_and_only_as_many_as_fit() -> None:
+    llm = StubLLM()
+    engine = VLLMEngine(llm, max_adapters=1)
+    first, second = adapters(8, 8)
+    await engine.add_adapter(first)
+    await engine.add_adapter(first)
+    assert llm.loaded == ["0"]
+    with pytest.raises(StartError, match="room for 1"):
+        await engine.add_adapter(second)
+
+
+async def test_refused_adapter_and_dead_engine_are_told_apart() -> None:
+    [adapter] = adapters(8)
+    for error, expected in (
+        (ValueError("shape"), StartError),
+        (VLLMEngineDeadError(), EngineDeadError),
+    ):
+        engine = VLLMEngine(StubLLM(error), max_adapters=1)
+        with pytest.raises(expected):
+            await engine.add_adapter(adapter)
+    with pytest.raises(EngineDeadError):
+        await engine.check_health()
