@@ -106,6 +106,21 @@ async def test_completions_take_text_and_ids(renderer: PromptRenderer) -> None:
         assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == "ok"
 
 
+@pytest.mark.parametrize("prompt", [[259], ["a", "b"], [], [1, "a"], ""])
+async def test_completion_prompts_that_are_refused(renderer: PromptRenderer, prompt: Any) -> None:
+    async with running(renderer) as run:
+        body = {"model": "chat", "prompt": prompt, "add_special_tokens": False}
+        reply = await run.client.post("/v1/completions", json=body)
+        assert (reply.status_code, reply.json()["error"]["param"][:6]) == (400, "prompt")
+
+
+async def test_content_parts_are_joined(renderer: PromptRenderer) -> None:
+    async with running(renderer) as run:
+        parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
+        await run.chat(messages=[{"role": "user", "content": parts}], stop=["x", "x"])
+        assert run.engine.requests[0].prompt_token_ids == [BOS, *ids("user: ab\nassistant: ")]
+
+
 async def test_models_tokens_and_operations(renderer: PromptRenderer) -> None:
     async with running(renderer) as run:
         get, post = run.client.get, run.client.post
