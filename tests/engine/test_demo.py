@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import subprocess
 import threading
 import time
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 
 import httpx2 as httpx
 import openai
+import psutil
 import pytest
 
 from server.prompt import load_tokenizer
@@ -230,10 +230,5 @@ def test_dead_engine_tells_open_streams_and_ends_the_process(tmp_path: Path) -> 
 
 
 def _engine_pids(parent: int) -> list[int]:
-    listed = subprocess.run(
-        ["ps", "-o", "pid=,args=", "--ppid", str(parent)],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    return [int(line.split()[0]) for line in listed.splitlines() if "EngineCore" in line]
+    children = psutil.Process(parent).children()
+    return [child.pid for child in children if "EngineCore" in " ".join(child.cmdline())]
