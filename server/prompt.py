@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pebble
 from transformers import AutoTokenizer
 
@@ -61,7 +62,7 @@ class PromptRenderer:
             context=multiprocessing.get_context("spawn"),
         )
 
-        self._warm_up = self._pool.submit(render, _WARM_UP_TIMEOUT_S, "ready", [], {})
+        self._warm_up = self._pool.submit(render, _WARM_UP_TIMEOUT_S, "ready", b"[[],{}]")
 
     async def wait_until_warm(self) -> None:
         """Wait for a worker to be there, so that no request pays for its start."""
@@ -113,7 +114,7 @@ class PromptRenderer:
     async def _render(
         self, template: str, messages: list[dict[str, Any]], options: dict[str, Any]
     ) -> str:
-        future = self._pool.submit(render, self._timeout_s, template, messages, options)
+        future = self._pool.submit(render, self._timeout_s, template, _as_json(messages, options))
         try:
             text: str = await asyncio.wrap_future(future)
         except TemplateRefusal as exc:
@@ -136,6 +137,15 @@ class PromptRenderer:
         """End the worker processes."""
         self._pool.stop()
         self._pool.join(timeout=5)
+
+
+def _as_json(messages: list[dict[str, Any]], options: dict[str, Any]) -> bytes:
+    try:
+        return orjson.dumps([messages, options])
+    except orjson.JSONEncodeError as exc:
+        raise InvalidRequest(
+            f"messages or chat_template_kwargs cannot be rendered: {exc}", param="messages"
+        ) from exc
 
 
 def _check_template_kwargs(template_kwargs: Mapping[str, Any]) -> None:

@@ -6,7 +6,8 @@ kill this process and start another.
 
 import resource
 import signal
-from typing import Any
+
+import orjson
 
 MAX_RENDERED_CHARS = 16 << 20
 MAX_MEMORY_BYTES = 2 << 30
@@ -23,8 +24,10 @@ def prepare_worker() -> None:
     import transformers.utils.chat_template_utils  # noqa: F401
 
 
-def render(template: str, messages: list[dict[str, Any]], options: dict[str, Any]) -> str:
+def render(template: str, conversation: bytes) -> str:
     """The prompt text of one conversation, by transformers' sandboxed renderer.
+
+    `conversation` is JSON, `[messages, options]`: objects nested by a client must never meet the pool's own pickling.
 
     Raises:
         TemplateRefusal: with what the template said.
@@ -32,6 +35,7 @@ def render(template: str, messages: list[dict[str, Any]], options: dict[str, Any
     from jinja2 import TemplateError  # noqa: PLC0415
     from transformers.utils.chat_template_utils import render_jinja_template
 
+    messages, options = orjson.loads(conversation)
     try:
         rendered = render_jinja_template([messages], chat_template=template, **options)
     except TemplateError as exc:

@@ -343,6 +343,29 @@ async def test_many_at_once(renderer: PromptRenderer) -> None:
         assert run.metric("endturn_stops_total", adapter="chat", kind="eos") == 64
 
 
+async def test_deeply_nested_input_hurts_nobody_else(renderer: PromptRenderer) -> None:
+    async with running(renderer) as run:
+        deep: list[Any] = []
+        for _ in range(900):
+            deep = [deep]
+        for fields in (
+            {"chat_template_kwargs": {"x": deep}},
+            {"messages": [{"role": "user", "content": "x", "y": deep}]},
+        ):
+            assert (await run.chat(**fields)).status_code == 400
+            await _assert_alive(run)
+
+
+async def test_odd_but_well_formed_values_are_answered_or_refused(renderer: PromptRenderer) -> None:
+    async with running(renderer) as run:
+        assert (await run.chat(chat_template_kwargs={"bos_token": 5})).status_code == 200
+        assert (await run.chat(messages=[{"role": "user", "content": None}])).status_code == 200
+        assert (await run.chat(seed=True)).status_code == 400
+        lone = rb'{"model":"chat","messages":[{"role":"user","content":"\ud800"}]}'
+        reply = await run.client.post("/v1/chat/completions", content=lone)
+        assert reply.status_code == 400
+
+
 async def _assert_alive(run: Running) -> None:
     assert (await run.chat()).status_code == 200
 
