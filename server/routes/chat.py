@@ -6,8 +6,8 @@ from ..metrics import RECORD_KEY
 from ..schema import ChatCompletionRequest
 from ..sse import ChatWire
 from .answer import answer
-from .connection import while_connected
 from .context import check_guards_allowed, read_body, server_of
+from .rendering import render_messages
 
 router = APIRouter()
 
@@ -20,12 +20,5 @@ async def chat_completions(request: Request) -> Response:
     check_guards_allowed(server, body.endturn.guards)
     model = server.catalog.resolve(body.model)
     request.scope[RECORD_KEY].adapter = model.label
-    rendering = server.renderer.render_chat(
-        model,
-        body.messages,
-        add_generation_prompt=body.add_generation_prompt,
-        continue_final_message=body.continue_final_message,
-        template_kwargs=body.chat_template_kwargs,
-    )
-    prompt_token_ids = await while_connected(request, rendering)
+    prompt_token_ids = await render_messages(request, model, body.messages, body)
     return await answer(request, body, model, prompt_token_ids, ChatWire)

@@ -7,8 +7,8 @@ from fastapi import APIRouter, Request
 from ..errors import InvalidRequest
 from ..schema import DetokenizeRequest, TokenizeRequest
 from ..served_model import ServedModel
-from .connection import while_connected
 from .context import Server, read_body, server_of
+from .rendering import render_messages
 
 router = APIRouter()
 
@@ -20,14 +20,7 @@ async def tokenize(request: Request) -> dict[str, Any]:
     body = await read_body(request, TokenizeRequest)
     model = _model(server, body.model)
     if body.messages is not None:
-        rendering = server.renderer.render_chat(
-            model,
-            body.messages,
-            add_generation_prompt=body.add_generation_prompt,
-            continue_final_message=body.continue_final_message,
-            template_kwargs=body.chat_template_kwargs,
-        )
-        ids = await while_connected(request, rendering)
+        ids = await render_messages(request, model, body.messages, body)
     else:
         add_special = body.add_special_tokens is not False
         ids = await server.renderer.encode(
