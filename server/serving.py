@@ -9,10 +9,11 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import uvicorn
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, start_http_server
 from rich.console import Console
 
 from adapters.base_files import BaseFiles, read_base_files
@@ -42,7 +43,8 @@ async def serve(settings: Settings, start_engine: StartEngine, registry: Collect
     Raises:
         StartError: the server cannot start as configured.
     """
-    with _listen(settings) as listener:  # before the engine: a taken port is told at once
+    # Before the engine: a taken port is told at once.
+    with _listen(settings) as listener, _metrics_page(settings, registry):
         base_files, models = await _read_models(settings)
         return await _serve_models(settings, base_files, models, start_engine, registry, listener)
 
@@ -119,6 +121,26 @@ def _listen(settings: Settings) -> socket.socket:
         raise StartError(
             f"--host {settings.host} --port {settings.port}: cannot listen ({exc})"
         ) from exc
+
+
+@contextmanager
+def _metrics_page(settings: Settings, registry: CollectorRegistry) -> Iterator[None]:
+    """A server of its own for /metrics, where --metrics-port asks for one."""
+    if settings.metrics_port is None:
+        yield
+        return
+    try:
+        page, thread = start_http_server(settings.metrics_port, settings.host, registry)
+    except OSError as exc:
+        raise StartError(
+            f"--metrics-port {settings.metrics_port}: cannot listen on {settings.host} ({exc})"
+        ) from exc
+    try:
+        yield
+    finally:
+        page.shutdown()
+        page.server_close()
+        thread.join()
 
 
 async def _run(server: Server, listener: socket.socket) -> int:

@@ -34,6 +34,12 @@ class Settings(BaseSettings):
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one."
     )
+    metrics_port: int | None = Field(
+        default=None,
+        ge=1,
+        le=65535,
+        description="Serve /metrics on this port instead; default: on --port.",
+    )
     served_model_name: str | None = Field(
         default=None, description="Name clients use for the base; default: what --model says."
     )

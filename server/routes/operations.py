@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
 from .. import __version__
-from ..errors import Unavailable
+from ..errors import Unavailable, UnknownPath
 from .context import server_of
 
 router = APIRouter()
@@ -44,8 +44,11 @@ async def version() -> dict[str, Any]:
 
 @router.get("/metrics")
 async def metrics(request: Request) -> Response:
-    """Prometheus text: ours, vLLM's and the process's."""
-    page = generate_latest(server_of(request).metrics.registry)
+    """Prometheus text: ours, vLLM's and the process's. Not here where --metrics-port moves it."""
+    server = server_of(request)
+    if server.settings.metrics_port is not None:
+        raise UnknownPath(f"/metrics is served on port {server.settings.metrics_port}", status=404)
+    page = generate_latest(server.metrics.registry)
     return Response(page, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

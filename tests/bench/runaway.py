@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import random
-import socket
 import subprocess
 import sys
 import tempfile
@@ -25,6 +24,7 @@ import httpx2 as httpx
 from server.adapter_cache import store_adapter
 from server.demo import DEMO_TEMPLATE, demo_adapter, demo_base_model
 from server.settings import default_cache_dir
+from tests.ports import free_port
 
 HELDOUT = Path(__file__).parents[1] / "demo" / "heldout.jsonl"
 ENGINE_FLAGS = ["--max-model-len", "2048"]
@@ -57,12 +57,6 @@ def questions(number: int) -> list[str]:
     ]
     random.Random(0).shuffle(rows)
     return [messages[0]["content"] for messages in rows[:number]]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def plain_vllm(port: int, script: Path) -> list[str]:

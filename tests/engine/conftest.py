@@ -1,7 +1,6 @@
 """One real server for the session: `endturn serve` as a process of its own, on vLLM and the demo's weights."""
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -11,6 +10,8 @@ from pathlib import Path
 
 import httpx2 as httpx
 import pytest
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 280
@@ -23,12 +24,6 @@ class Process:
     popen: "subprocess.Popen[bytes]"
     url: str
     log: Path
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 def start(log: Path, *flags: str) -> Process:

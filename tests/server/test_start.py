@@ -23,6 +23,7 @@ from server.prompt import load_tokenizer
 from server.serving import serve
 from server.settings import Settings, read_settings
 from tests.fakes import BOS, EOS, ScriptedEngine, delta, profile, write_adapter
+from tests.ports import free_port
 
 
 def test_flag_beats_variable_beats_default(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -141,12 +142,10 @@ async def test_lifecycle_notices_a_dead_engine() -> None:
 
 
 def settings_for(base_dir: Path, tmp_path: Path, *adapters: str, **more: Any) -> Settings:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
     values = {
         "model": str(base_dir),
         "adapter": adapters,
-        "port": port,
+        "port": free_port(),
         "cache_dir": tmp_path / "c",
     }
     return Settings(**{**values, **more})
@@ -171,13 +170,21 @@ async def test_serves_and_leaves(
     raw = write_adapter(tmp_path / "raw")
     drain_s = 0.2 if way == "drain-over" else 10.0
     settings = settings_for(
-        base_dir, tmp_path, f"a={adapter_dir}", f"b={raw}", drain_timeout_s=drain_s
+        base_dir,
+        tmp_path,
+        f"a={adapter_dir}",
+        f"b={raw}",
+        drain_timeout_s=drain_s,
+        metrics_port=free_port(),
     )
     engine = ScriptedEngine()
     running = asyncio.create_task(serve(settings, lambda *_: engine, CollectorRegistry()))
     url = f"http://127.0.0.1:{settings.port}"
     await ready(url)
     async with httpx.AsyncClient(base_url=url, timeout=30) as client:
+        assert (await client.get("/metrics")).status_code == 404
+        page = await client.get(f"http://127.0.0.1:{settings.metrics_port}/metrics")
+        assert "endturn_requests_in_flight" in page.text
         body = {"model": "a", "messages": [{"role": "user", "content": "hi"}], "stream": True}
         wait_s = 1.0 if way == "sigterm" else 60.0
         engine.enqueue(delta("abc"), wait_s, delta([EOS], "stop"))
@@ -238,6 +245,10 @@ async def test_taken_port_and_broken_base_stop_the_start(base_dir: Path, tmp_pat
         pytest.raises(StartError, match="cannot listen"),
     ):
         await serve(settings, lambda *_: ScriptedEngine(), CollectorRegistry())
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = settings_for(base_dir, tmp_path, metrics_port=taken.getsockname()[1])
+        with pytest.raises(StartError, match="--metrics-port"):
+            await serve(settings, lambda *_: ScriptedEngine(), CollectorRegistry())
     (base_dir / "config.json").write_text("{")
     with pytest.raises(StartError, match=r"config\.json"):
         await serve(settings, lambda *_: ScriptedEngine(), CollectorRegistry())
