@@ -46,9 +46,9 @@ def read_base_files(path: Path) -> BaseFiles:
     generation_path = path / GENERATION_CONFIG_FILE
     generation = None
     if generation_path.is_file():
-        generation = read_json_object(generation_path, ModelFilesError)
+        generation = read_json_object(generation_path, ModelFilesError, follow_links=True)
     return BaseFiles(
         path=path,
-        config=read_json_object(path / CONFIG_FILE, ModelFilesError),
+        config=read_json_object(path / CONFIG_FILE, ModelFilesError, follow_links=True),
         generation_config=generation,
     )
