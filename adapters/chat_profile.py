@@ -13,6 +13,8 @@ from .json_file import read_json_object
 
 PROFILE_FILE = "endturn.json"
 DEFAULT_MAX_TOKENS = 1024
+# Token ids are 32 bits wide in the tokenizers library and in the engine.
+MAX_TOKEN_ID = 1 << 31
 
 
 class ProfilePart(BaseModel):
@@ -55,10 +57,28 @@ class TemplateRef(ProfilePart):
         return name
 
 
+class RenamedId(ProfilePart):
+    """One id whose text differs between base and adapter."""
+
+    id: int = Field(ge=0, lt=MAX_TOKEN_ID)
+    base: str
+    adapter: str
+
+
+class TokenizerRef(ProfilePart):
+    """Present where the adapter's own tokenizer must be used; its files lie beside the profile.
+
+    `renamed` are the ids that mean another text than in the base, `num_added` how many only the adapter has.
+    """
+
+    renamed: tuple[RenamedId, ...] = Field(default=(), strict=False)
+    num_added: int = Field(default=0, ge=0)
+
+
 class EndOfTurnId(ProfilePart):
     """One token id that ends an answer, and the reason it is in the set."""
 
-    id: int = Field(ge=0)
+    id: int = Field(ge=0, lt=MAX_TOKEN_ID)
     token: str
     why: str
 
@@ -82,6 +102,36 @@ class TokenLimits(ProfilePart):
     limit: int | None = Field(default=None, ge=1)
 
 
+class WeightFiles(ProfilePart):
+    """What the weights are: a sha256 a file, the highest rank, and one line for everything conversion changed.
+
+    `path` says how: `as_is`, `rewritten`, `embedding_lora`, `overlay` (the base gets the rows of base_rows.safetensors),
+    `merge` (a standalone model).
+    """
+
+    files: dict[str, str] = {}
+    rank: int | None = None
+    path: str = "as_is"
+    changes: tuple[str, ...] = Field(default=(), strict=False)
+
+
+class FindingRecord(ProfilePart):
+    """One cause that was found, and what became of it."""
+
+    code: str
+    severity: Literal["note", "fixed", "mitigated"]
+    evidence: str
+    action: str
+
+
+class Guard(ProfilePart):
+    """When text may end an answer. `role_markers_in_code`: inside a fenced code block too."""
+
+    role_markers_in_code: bool = True
+    # Checked where loops are guarded against.
+    repetition: dict[str, Any] | None = None
+
+
 class ChatProfile(ProfilePart):
     """`endturn.json`, format 1."""
 
@@ -90,15 +140,16 @@ class ChatProfile(ProfilePart):
     base: BaseModelRef
     trainer: Trainer | None = None
     template: TemplateRef = TemplateRef()
+    tokenizer: TokenizerRef | None = None
     end_of_turn: tuple[EndOfTurnId, ...] = Field(strict=False)
     role_markers: tuple[str, ...] = Field(default=(), strict=False)
     sampling: SamplingDefaults = SamplingDefaults()
     max_tokens: TokenLimits = TokenLimits()
-    # Owned by later parts of the product: kept as they are, checked where they are used.
-    guard: dict[str, Any] = {}
+    # Owned by other parts of the product: kept as they are, checked where they are used.
     stop_head: dict[str, Any] | None = None
-    weights: dict[str, Any] = {}
-    findings: tuple[dict[str, Any], ...] = Field(default=(), strict=False)
+    guard: Guard = Guard()
+    weights: WeightFiles = WeightFiles()
+    findings: tuple[FindingRecord, ...] = Field(default=(), strict=False)
     verification: dict[str, Any] | None = None
 
     @field_validator("role_markers")

@@ -1,12 +1,16 @@
 """Read one small file from an untrusted directory: bounded in size, never through a link out of the directory."""
 
 import json
+import os
+import re
+import stat
 from pathlib import Path
 from typing import Any
 
 from .errors import AdapterError
 
 MAX_JSON_BYTES = 4 << 20
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
 def read_json_object(
@@ -17,9 +21,12 @@ def read_json_object(
     follow_links: bool = False,
 ) -> dict[str, Any]:
     """The JSON object in `path`; raises `error` where it is no readable JSON object of sane size."""
-    raw = read_bytes(path, error, max_bytes=max_bytes, follow_links=follow_links)
+    text = read_text(path, error, max_bytes=max_bytes, follow_links=follow_links)
     try:
-        value = json.loads(raw)
+        value = json.loads(text)
+        if _SURROGATE.search(text):
+            # Half a surrogate pair is no character: it could be neither printed nor written again.
+            json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise error(path, f"is not valid JSON ({exc})") from exc
     if not isinstance(value, dict):
@@ -47,10 +54,14 @@ def read_bytes(
     if not follow_links:
         refuse_link_outside(path, error)
     try:
-        with path.open("rb") as file:
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise error(path, "is not a regular file")
             raw = file.read(max_bytes + 1)
     except OSError as exc:
         raise error(path, f"cannot be read ({exc.strerror or exc})") from exc
+    except ValueError as exc:  # a zero byte in its name
+        raise error(path, f"cannot be read ({exc})") from exc
     if len(raw) > max_bytes:
         raise error(path, f"is larger than {max_bytes:,} bytes, no such file is that large")
     return raw
@@ -61,11 +72,18 @@ def refuse_link_outside(path: Path, error: type[AdapterError]) -> None:
 
     The hub's cache is made of such links, from `snapshots/<revision>/` to the `blobs` beside it: these are followed.
     """
-    if not path.is_symlink():
-        return
-    home, target = path.parent.resolve(), path.resolve()
-    hub_blobs = home.parent.parent / "blobs"
-    if home.parent.name == "snapshots" and target.is_relative_to(hub_blobs):
-        return
-    if not target.is_relative_to(home):
+    try:
+        if not path.is_symlink():
+            return
+        home, target = path.parent.resolve(), path.resolve()
+    except (OSError, RuntimeError) as exc:  # a name too long; links in a circle
+        raise error(path, f"cannot be read ({exc})") from exc
+    allowed = [home]
+    allowed += [p.parent / "blobs" for p in home.parents if p.name == "snapshots"]
+    if not any(target.is_relative_to(place) for place in allowed):
         raise error(path, f"is a link out of the directory, to {target}")
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    """A named pipe is opened without waiting for its other end."""
+    return os.open(path, flags | os.O_NONBLOCK)

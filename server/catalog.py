@@ -1,20 +1,17 @@
 """Which names are served, and what each of them is. Built at start; adapters are loaded before they are listed."""
 
-import asyncio
 import re
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from adapters.base_files import BaseFiles
-from adapters.chat_profile import ChatProfile, read_profile
-from adapters.checkpoint import TEMPLATE_FILE
+from adapters.chat_profile import read_profile
 from adapters.end_of_turn import base_end_of_turn_ids
-from adapters.errors import AdapterError
+from adapters.inspection import BaseModel
 
-from .adapter_cache import store_adapter
-from .engine import EngineAdapter
-from .errors import StartError, UnknownModel
+from .adapter_intake import take_in
+from .errors import InvalidRequest, StartError, UnknownModel
 from .model_source import AdapterSource
 from .served_model import ServedModel
 from .tokenizer import ChatTokenizer
@@ -37,10 +34,15 @@ class Catalog:
 
         Raises:
             UnknownModel: there is none; the message lists the names there are.
+            InvalidRequest: it cannot be served; the message says why.
         """
         model = self._models.get(name)
+        if model is not None and model.refusal is not None:
+            raise InvalidRequest(
+                f"the model {name!r} is not served: {model.refusal}", param="model"
+            )
         if model is None:
-            there_are = ", ".join(self._models)
+            there_are = ", ".join(served.name for served in self)
             raise UnknownModel(
                 f"the model {name!r:.200} does not exist; there are: {there_are}",
                 param="model",
@@ -53,84 +55,68 @@ class Catalog:
         return next(iter(self._models.values()))
 
     def __iter__(self) -> Iterator[ServedModel]:
-        return iter(self._models.values())
+        return (model for model in self._models.values() if model.refusal is None)
 
 
 def base_model(
-    base: BaseFiles, tokenizer: ChatTokenizer, *, name: str, root: str, template: Path | None
+    base: BaseFiles, tokenizer: ChatTokenizer, *, name: str, root: str, template: str | None
 ) -> ServedModel:
-    """The base as a served model.
+    """The base as a served model; `template` replaces its own. A merged model brings its own profile.
 
     Raises:
-        StartError: the template file cannot be read.
         ModelFilesError: the base's configs are wrong.
+        ProfileError: it has a profile, and that is broken.
     """
-    text = read_template(template) if template is not None else tokenizer.chat_template
+    profile = read_profile(base.path)
     return ServedModel(
         name=name,
         label="base",
         root=root,
         created=int(time.time()),
         tokenizer=tokenizer,
-        template=text,
+        template=tokenizer.chat_template if template is None else template,
         base_stop_ids=base_end_of_turn_ids(base, tokenizer.eos_token_id),
         base_sampling=base.sampling_defaults(),
+        profile=profile,
     )
 
 
 async def adapter_model(
-    source: AdapterSource, base: ServedModel, config: dict[str, object], cache_dir: Path
+    source: AdapterSource,
+    served_base: ServedModel,
+    base: BaseModel,
+    cache_dir: Path,
+    chat_template: Path | None,
 ) -> ServedModel:
-    """One adapter as a served model, its weights copied into the cache. Not loaded yet.
+    """One adapter as a served model, converted where it is raw, its weights in the cache. Not loaded yet.
 
     Raises:
         StartError: the name, the weights, the profile or the template is wrong; the message names the adapter.
     """
     if (
         source.name in RESERVED_NAMES
-        or source.name == base.name
+        or source.name == served_base.name
         or not ADAPTER_NAME.fullmatch(source.name)
     ):
         raise StartError(
             f"adapter {source.name!r}: this name cannot be used; it must match {ADAPTER_NAME.pattern}, "
             f"not be the base's, and not be one of {', '.join(sorted(RESERVED_NAMES))}"
         )
-    try:
-        weights = await asyncio.to_thread(store_adapter, source.path, cache_dir)
-        profile = read_profile(source.profile_path)
-    except AdapterError as exc:
-        raise StartError(f"adapter {source.name!r}: {exc}") from exc
-    if profile is not None:
-        check_profile(profile, base.tokenizer, config, source)
-    return _served(source, base, weights, profile)
-
-
-def check_profile(
-    profile: ChatProfile, tokenizer: ChatTokenizer, config: dict[str, object], source: AdapterSource
-) -> None:
-    """Refuse a profile that was written for another base.
-
-    Raises:
-        StartError: an architecture, a vocabulary size or an end-of-turn id does not fit.
-    """
-    architectures = config.get("architectures") or []
-    wanted = profile.base.architecture
-    if wanted is not None and isinstance(architectures, list) and wanted not in architectures:
-        raise StartError(
-            f"adapter {source.name!r}: it is for {wanted}, the base is {architectures}"
-        )
-    if profile.base.vocab_size not in (None, config.get("vocab_size")):
-        raise StartError(
-            f"adapter {source.name!r}: it is for a vocabulary of {profile.base.vocab_size}, "
-            f"the base has {config.get('vocab_size')}"
-        )
-    for entry in profile.end_of_turn:
-        token = tokenizer.tokenizer.id_to_token(entry.id)
-        if token != entry.token:
-            raise StartError(
-                f"adapter {source.name!r}: end_of_turn id {entry.id} is {entry.token!r} in its profile "
-                f"and {token!r} in the base's tokenizer"
-            )
+    files = await take_in(source, base, cache_dir, chat_template)
+    return ServedModel(
+        name=source.name,
+        label=source.name,
+        root=str(source.path),
+        created=served_base.created,
+        parent=served_base.name,
+        tokenizer=files.tokenizer or served_base.tokenizer,
+        template=served_base.template if files.template is None else files.template,
+        base_stop_ids=served_base.base_stop_ids,
+        base_sampling=served_base.base_sampling,
+        adapter=files.weights,
+        profile=files.profile,
+        rows=files.rows,
+    )
 
 
 def read_template(path: Path) -> str:
@@ -146,26 +132,3 @@ def read_template(path: Path) -> str:
         return raw.decode()
     except (OSError, UnicodeDecodeError) as exc:
         raise StartError(f"{path}: the chat template cannot be read ({exc})") from exc
-
-
-def _served(
-    source: AdapterSource, base: ServedModel, weights: EngineAdapter, profile: ChatProfile | None
-) -> ServedModel:
-    template_path = source.profile_path / (profile.template.file if profile else TEMPLATE_FILE)
-    if profile is not None or template_path.is_file():
-        template: str | None = read_template(template_path)
-    else:
-        template = base.template
-    return ServedModel(
-        name=source.name,
-        label=source.name,
-        root=str(source.path),
-        created=base.created,
-        parent=base.name,
-        tokenizer=base.tokenizer,
-        template=template,
-        base_stop_ids=base.base_stop_ids,
-        base_sampling=base.base_sampling,
-        adapter=weights,
-        profile=profile,
-    )

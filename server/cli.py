@@ -1,9 +1,10 @@
 """The `endturn` command. Heavy imports wait until a command runs, so that `--help` is instant."""
 
 import asyncio
-import inspect
 import sys
 from collections.abc import Callable
+from inspect import Parameter, Signature
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
@@ -44,7 +45,7 @@ def endturn(
     """Serve base models with LoRA adapters as chat, with every answer ending where it should."""
 
 
-def _option(name: str, field: FieldInfo) -> inspect.Parameter:
+def _option(name: str, field: FieldInfo) -> Parameter:
     """The command line option of one setting; its default stays where it is written, in Settings."""
     many = get_origin(field.annotation) is tuple
     default = (
@@ -59,7 +60,7 @@ def _option(name: str, field: FieldInfo) -> inspect.Parameter:
         kind = list[str] | None if many else _plain(field)
     text = f"{field.description}{default} [env: {ENV_PREFIX}{name.upper()}]"
     option = typer.Option(None, *names, help=text, show_default=False)
-    return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=option, annotation=kind)
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=option, annotation=kind)
 
 
 def _plain(field: FieldInfo) -> Any:
@@ -73,17 +74,101 @@ def _plain(field: FieldInfo) -> Any:
 
 
 def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
-    context = inspect.Parameter(
-        "context", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context
-    )
+    context = Parameter("context", Parameter.POSITIONAL_OR_KEYWORD, annotation=typer.Context)
     options = [
         _option(name, field)
         for name, field in Settings.model_fields.items()
         if name != "engine_args"
     ]
-    command.__signature__ = inspect.Signature([context, *options])  # type: ignore[attr-defined]  # read by typer
+    command.__signature__ = Signature([context, *options])  # type: ignore[attr-defined]  # read by typer
     command.__annotations__ = {p.name: p.annotation for p in [context, *options]}
     return command
+
+
+AdapterArgument = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="Adapter or training run directory, or demo:NAME.")
+]
+BaseOption = Annotated[str, typer.Option(help="Its base model: a directory, a hub id, or 'demo'.")]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(help="The template it was trained with: NAME, TRAINER:NAME, or a Jinja file."),
+]
+MergeOption = Annotated[bool, typer.Option(help="Write a standalone model instead of an adapter.")]
+MaxRankOption = Annotated[
+    int | None,
+    typer.Option(help="Approximate a dense change of the embeddings by LoRA of this rank.", min=1),
+]
+InitialOption = Annotated[
+    Path | None,
+    typer.Option(help="The adapter that training started from (PiSSA, OLoRA, CorDA, LoftQ)."),
+]
+
+
+@app.command()
+def inspect(
+    adapter: AdapterArgument,
+    base: BaseOption,
+    template: TemplateOption = None,
+    merge: MergeOption = False,
+    max_rank: MaxRankOption = None,
+    initial_adapter: InitialOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which of the known causes of runaway generation an adapter has, and what convert does about each.
+
+    Exit status: 0 nothing to do, 1 convert mends or limits what was found, 3 it cannot be converted, 2 an error.
+    """
+    from .adapter_commands import AdapterQuestion, inspect_command
+
+    question = AdapterQuestion(
+        adapter=adapter,
+        base=base,
+        template=template,
+        merge=merge,
+        max_rank=max_rank,
+        initial_adapter=initial_adapter,
+    )
+    _exit(lambda: inspect_command(question, as_json=as_json))
+
+
+@app.command()
+def convert(
+    adapter: AdapterArgument,
+    base: BaseOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory to write.")],
+    template: TemplateOption = None,
+    merge: MergeOption = False,
+    max_rank: MaxRankOption = None,
+    initial_adapter: InitialOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE for the profile: temperature, max_tokens, ..."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace a converted adapter in --output.")] = False,
+) -> None:
+    """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat)."""
+    from .adapter_commands import AdapterQuestion, convert_command
+
+    question = AdapterQuestion(
+        adapter=adapter,
+        base=base,
+        template=template,
+        merge=merge,
+        max_rank=max_rank,
+        initial_adapter=initial_adapter,
+    )
+    _exit(lambda: convert_command(question, output=output, force=force, settings=settings or []))
+
+
+def _exit(run: Callable[[], int]) -> None:
+    from adapters.errors import AdapterError
+
+    try:
+        status = run()
+    except (StartError, AdapterError) as exc:
+        typer.echo(f"endturn: {exc}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(status)
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
@@ -95,11 +180,7 @@ def serve(context: typer.Context, **given: Any) -> None:
     --lora-modules, --chat-template and --api-key as `vllm serve` spells them, and the model as first argument.
     """
     flags = {name: value for name, value in given.items() if value not in (None, [])}
-    try:
-        raise typer.Exit(_serve(flags, list(context.args)))
-    except StartError as exc:
-        typer.echo(f"endturn: {exc}", err=True)
-        raise typer.Exit(2) from None
+    _exit(lambda: _serve(flags, list(context.args)))
 
 
 def _serve(flags: dict[str, Any], extra: list[str]) -> int:

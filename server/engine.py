@@ -3,7 +3,7 @@
 `vllm_engine` stands behind it in production, a scripted engine in unit tests.
 """
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
@@ -30,6 +30,8 @@ class Sampling:
     repetition_penalty: float = 1.0
     seed: int | None = None
     min_tokens: int = 0
+    # Raw log-probabilities to return with every token: the most likely ones, this many.
+    num_logprobs: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,12 +53,24 @@ class EngineRequest:
     adapter: EngineAdapter | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StepLogprobs:
+    """Log-probabilities of one step, before temperature and penalties: the most likely ids, and the sampled one's."""
+
+    top: Mapping[int, float]
+    sampled: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDelta:
-    """New tokens of one choice; several at once where the reader was slow. The end token is among them."""
+    """New tokens of one choice; several at once where the reader was slow. The end token is among them.
+
+    `logprobs` has one entry a token where the request asked for them, else it is empty.
+    """
 
     index: int
     token_ids: tuple[int, ...]
+    logprobs: tuple[StepLogprobs, ...] = ()
     finish_reason: EngineFinish | None = None
 
 

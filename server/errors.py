@@ -11,6 +11,7 @@ EndturnError
     ├── BodyTooLarge        413
     ├── Unavailable         503  not ready, draining or the engine died; carries Retry-After
     └── InternalError       500
+        └── MissingLogprobs  the engine left out what the stop head reads
 """
 
 from typing import Any
@@ -98,3 +99,7 @@ class Unavailable(RequestError):
 
 class InternalError(RequestError):
     """A fault of ours; the message says nothing of the inside."""
+
+
+class MissingLogprobs(InternalError):
+    """A token came without the log-probabilities that were asked for: an error, never "no verdict"."""

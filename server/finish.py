@@ -42,7 +42,7 @@ class TokenLimit:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopCause:
-    """What ended it: a kind, and the token id or the text that did it.
+    """What ended it: a kind, and the token id, the text or the stop head's probability that did it.
 
     `stop_reason` is vLLM's: None for the tokenizer's EOS, else the id or the string.
     """
@@ -50,6 +50,7 @@ class StopCause:
     kind: StopKind
     token_id: int | None = None
     text: str | None = None
+    probability: float | None = None
 
     @property
     def stop_reason(self) -> int | str | None:
@@ -84,6 +85,8 @@ class Finish:
             detail["token_id"] = self.cause.token_id
         if self.cause.text is not None:
             detail["text"] = self.cause.text
+        if self.cause.probability is not None:
+            detail["probability"] = round(self.cause.probability, 4)
         detail["trimmed_tokens"] = self.num_trimmed_tokens
         detail["limit"] = {"value": self.limit.value, "set_by": self.limit.set_by}
         return detail

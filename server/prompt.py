@@ -1,7 +1,6 @@
 """Messages -> token ids: by the model's template, sandboxed, in worker processes, never on the event loop."""
 
 import asyncio
-import multiprocessing
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +9,11 @@ import orjson
 import pebble
 from transformers import AutoTokenizer
 
+from adapters.rendering import TemplateRefusal, render, worker_pool
+
 from .errors import InternalError, InvalidRequest, StartError
 from .schema import Message
 from .served_model import ServedModel
-from .template_worker import TemplateRefusal, prepare_worker, render
 from .tokenizer import ChatTokenizer
 
 # What a client's chat_template_kwargs may not replace: these carry the request itself.
@@ -56,12 +56,7 @@ class PromptRenderer:
 
     def __init__(self, *, timeout_s: float, num_workers: int = 2) -> None:
         self._timeout_s = timeout_s
-        self._pool = pebble.ProcessPool(
-            max_workers=num_workers,
-            initializer=prepare_worker,
-            context=multiprocessing.get_context("spawn"),
-        )
-
+        self._pool = worker_pool(num_workers)
         self._warm_up = self._pool.submit(render, _WARM_UP_TIMEOUT_S, "ready", b"[[],{}]")
 
     async def wait_until_warm(self) -> None:

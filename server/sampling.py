@@ -144,12 +144,19 @@ def _stop_ids(request: GenerationRequest, model: ServedModel) -> dict[int, StopC
     return causes
 
 
+def _guarded(request: GenerationRequest) -> bool:
+    """Whether the product's own stops are on: a client's `ignore_eos` switches them off too."""
+    return request.endturn.guards and not request.ignore_eos
+
+
 def _stop_texts(request: GenerationRequest, model: ServedModel) -> tuple[StopText, ...]:
     special = model.tokenizer.special_ids
     stops = [StopText(text, "stop_string") for text in request.stops if text not in special]
-    if request.endturn.guards and not request.ignore_eos:
+    if _guarded(request):
         clients = {stop.text for stop in stops}
         stops += [
-            StopText(text, "role_marker") for text in model.role_markers if text not in clients
+            StopText(text, "role_marker", outside_code=not model.stops_in_code)
+            for text in model.role_markers
+            if text not in clients
         ]
     return tuple(stops)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from adapters.base_rows import BaseRows
 from adapters.chat_profile import DEFAULT_MAX_TOKENS, ChatProfile, SamplingDefaults, TokenLimits
 
 from .engine import EngineAdapter
@@ -10,7 +11,10 @@ from .tokenizer import ChatTokenizer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedModel:
-    """Immutable: replacing an adapter makes a new one. `label` is its bounded name in metrics."""
+    """Immutable: replacing an adapter makes a new one. `label` is its bounded name in metrics.
+
+    `rows` are those the adapter needs in its base. `refusal` says why the name cannot be asked for, None where it can.
+    """
 
     name: str
     label: str
@@ -23,6 +27,8 @@ class ServedModel:
     parent: str | None = None
     adapter: EngineAdapter | None = None
     profile: ChatProfile | None = None
+    rows: BaseRows | None = None
+    refusal: str | None = None
 
     @property
     def end_of_turn_ids(self) -> tuple[int, ...]:
@@ -34,6 +40,11 @@ class ServedModel:
     @property
     def role_markers(self) -> tuple[str, ...]:
         return () if self.profile is None else self.profile.role_markers
+
+    @property
+    def stops_in_code(self) -> bool:
+        """Whether a role marker inside a fenced code block ends the answer: where no end token was trained well."""
+        return self.profile is None or self.profile.guard.role_markers_in_code
 
     @property
     def token_limits(self) -> TokenLimits:

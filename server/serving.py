@@ -11,22 +11,25 @@ import signal
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import uvicorn
 from prometheus_client import CollectorRegistry, start_http_server
 from rich.console import Console
 
-from adapters.base_files import BaseFiles, read_base_files
+from adapters.base_files import BaseFiles
 from adapters.errors import AdapterError
+from adapters.inspection import read_base
 
 from .app import create_app
-from .catalog import Catalog, adapter_model, base_model
-from .demo import DEMO, DEMO_TEMPLATE, GEMMA_NOTICE
+from .base_overlays import base_for
+from .catalog import Catalog, adapter_model, base_model, read_template
+from .demo import DEMO, GEMMA_NOTICE, demo_template
 from .engine import Engine, EngineAdapter
 from .errors import StartError
 from .lifecycle import Lifecycle
 from .metrics import Metrics
-from .model_source import AdapterSource, resolve_adapters, resolve_base
+from .model_source import resolve_adapters, resolve_base
 from .prompt import PromptRenderer, load_tokenizer
 from .routes import Server
 from .served_model import ServedModel
@@ -34,6 +37,7 @@ from .settings import Settings
 
 logger = logging.getLogger(__name__)
 
+BASE_IS_OVERLAID = "its embeddings were rewritten for the adapters; ask for one of them, or start with --allow-overlay"
 StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
 
 
@@ -81,20 +85,37 @@ async def _serve_models(
 
 
 async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]]:
-    sources = resolve_adapters(settings.adapter, model=settings.model)
+    sources = resolve_adapters(
+        settings.adapter, model=settings.model, convert=settings.convert_adapters
+    )
     path = await asyncio.to_thread(resolve_base, settings.model, settings.cache_dir)
     try:
-        base_files = read_base_files(path)
-        base = await asyncio.to_thread(_base, settings, base_files)
+        base = await asyncio.to_thread(read_base, path)
+        served_base = await asyncio.to_thread(_base, settings, base.files)
     except AdapterError as exc:
         raise StartError(f"--model {settings.model}: {exc}") from exc
-    return base_files, [base, *await _adapters(sources, base, base_files, settings)]
+    adapters = [
+        await adapter_model(source, served_base, base, settings.cache_dir, settings.chat_template)
+        for source in sources
+    ]
+    engine_base = await asyncio.to_thread(
+        base_for,
+        base.files,
+        [(model.name, model.rows) for model in adapters],
+        settings.cache_dir,
+        allow_overlay=settings.allow_overlay,
+    )
+    if engine_base is not base.files and not settings.allow_overlay:
+        served_base = replace(served_base, refusal=BASE_IS_OVERLAID)
+    return engine_base, [served_base, *adapters]
 
 
 def _base(settings: Settings, base_files: BaseFiles) -> ServedModel:
-    template = settings.chat_template
-    if template is None and settings.model == DEMO:
-        template = DEMO_TEMPLATE
+    template = None
+    if settings.chat_template is not None:
+        template = read_template(settings.chat_template)
+    elif settings.model == DEMO:
+        template = demo_template()
     return base_model(
         base_files,
         load_tokenizer(base_files.path),
@@ -102,15 +123,6 @@ def _base(settings: Settings, base_files: BaseFiles) -> ServedModel:
         root=settings.model,
         template=template,
     )
-
-
-async def _adapters(
-    sources: list[AdapterSource], base: ServedModel, base_files: BaseFiles, settings: Settings
-) -> list[ServedModel]:
-    return [
-        await adapter_model(source, base, base_files.config, settings.cache_dir)
-        for source in sources
-    ]
 
 
 def _listen(settings: Settings) -> socket.socket:

@@ -30,6 +30,14 @@ class Settings(BaseSettings):
         default=(),
         description="An adapter to serve, as NAME=DIRECTORY; may be given more than once.",
     )
+    convert_adapters: bool = Field(
+        default=True,
+        description="Convert raw adapters on the way in; without it they are served as plain vLLM serves them.",
+    )
+    allow_overlay: bool = Field(
+        default=False,
+        description="Serve the base, and adapters without trained rows, on the rows that other adapters trained.",
+    )
     host: str = Field(default="127.0.0.1", description="Address to listen on.")
     port: int = Field(
         default=8000, ge=0, le=65535, description="Port to listen on; 0 picks a free one."

@@ -16,6 +16,7 @@ from vllm.config.lora import MaxLoRARanks
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.lora.request import LoRARequest
+from vllm.outputs import CompletionOutput
 from vllm.platforms import current_platform
 from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.usage.usage_lib import UsageContext
@@ -23,7 +24,7 @@ from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
-from .engine import EngineAdapter, EngineDelta, EngineRequest, Sampling
+from .engine import EngineAdapter, EngineDelta, EngineRequest, Sampling, StepLogprobs
 from .errors import (
     EndturnError,
     EngineDeadError,
@@ -125,6 +126,7 @@ class VLLMEngine:
                     yield EngineDelta(
                         index=choice.index,
                         token_ids=tuple(choice.token_ids),
+                        logprobs=_step_logprobs(choice, request.sampling.num_logprobs),
                         finish_reason=choice.finish_reason,
                     )
             ended = True
@@ -193,10 +195,24 @@ def sampling_params(sampling: Sampling) -> SamplingParams:
         seed=sampling.seed,
         max_tokens=sampling.max_tokens,
         min_tokens=sampling.min_tokens,
+        logprobs=sampling.num_logprobs,
         stop_token_ids=list(sampling.stop_token_ids),
         ignore_eos=True,
         detokenize=False,
         output_kind=RequestOutputKind.DELTA,
+    )
+
+
+def _step_logprobs(output: CompletionOutput, number: int | None) -> tuple[StepLogprobs, ...]:
+    """vLLM's dicts of Logprob as ours. The sampled token is in its dict even where it is not among the likely ones."""
+    if number is None or output.logprobs is None:
+        return ()
+    return tuple(
+        StepLogprobs(
+            {i: entry.logprob for i, entry in step.items() if entry.rank <= number},
+            step[token_id].logprob,
+        )
+        for token_id, step in zip(output.token_ids, output.logprobs, strict=True)
     )
 
 

@@ -21,8 +21,8 @@ def test_wheel_holds_both_packages_and_the_demo(tmp_path: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = set(archive.namelist())
     assert {name.split("/")[0].split("-")[0] for name in names} == {"server", "adapters", "endturn"}
-    demo = ROOT / "server" / "demo"
-    for path in [*demo.glob("pydoc/*"), *demo.glob("pydoc-profile/*")]:
+    templates = (ROOT / "adapters" / "templates").rglob("*.jinja")
+    for path in [*(ROOT / "server" / "demo").glob("pydoc/*"), *templates]:
         assert str(path.relative_to(ROOT)) in names
 
 

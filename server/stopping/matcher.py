@@ -8,13 +8,16 @@ from dataclasses import dataclass
 
 from ..finish import StopKind
 
+FENCE = "```"
+
 
 @dataclass(frozen=True, slots=True)
 class StopText:
-    """One text that ends an answer, and the kind of stop it makes."""
+    """One text that ends an answer, and the kind of stop it makes; `outside_code` spares fenced code blocks."""
 
     text: str
     kind: StopKind
+    outside_code: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +40,10 @@ class StopMatcher:
         self._longest = max(len(stop.text) for stop in stops)
         self._held = ""
         self._num_returned = 0
+        # Where the released text ends: whether its last line began inside a fenced block, and that line so far.
+        self._sees_code = any(stop.outside_code for stop in stops)
+        self._in_code = False
+        self._line = ""
         self.match: StopMatch | None = None
 
     @property
@@ -61,12 +68,29 @@ class StopMatcher:
     def _release(self, text: str, end: int) -> str:
         self._held = "" if self.match is not None else text[end:]
         self._num_returned += end
+        if self._sees_code:
+            self._in_code, self._line = self._code_state(text[:end])
         return text[:end]
+
+    def _code_state(self, text: str) -> tuple[bool, str]:
+        """Whether the line on which `text` ends began inside a fenced code block, and that line so far."""
+        *lines, last = (self._line + text).split("\n")
+        in_code = self._in_code
+        for line in lines:
+            if line.lstrip().startswith(FENCE):
+                in_code = not in_code
+        return in_code, last
+
+    def _is_in_code(self, text: str) -> bool:
+        in_code, line = self._code_state(text)
+        return in_code or line.lstrip().startswith(FENCE)
 
     def _first_completed(self, text: str) -> tuple[int, StopText] | None:
         best: tuple[int, int, StopText] | None = None
         for stop in self._stops:
             start = text.find(stop.text)
+            while stop.outside_code and start >= 0 and self._is_in_code(text[:start]):
+                start = text.find(stop.text, start + 1)
             if start >= 0:
                 end = start + len(stop.text)
                 if best is None or (end, start) < best[:2]:

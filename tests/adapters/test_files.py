@@ -23,7 +23,7 @@ def edit(path: Path, **changes: Any) -> None:
 def test_reads_rank_and_tensor_names(adapter_dir: Path) -> None:
     checkpoint = read_checkpoint(adapter_dir)
     assert checkpoint.rank == 2
-    assert any("lora_A" in name for name in checkpoint.tensor_names)
+    assert any("lora_A" in name for name in checkpoint.tensors)
     assert checkpoint.weights.is_file()
 
 
@@ -65,13 +65,13 @@ def test_no_directory_no_weights_no_lora(tmp_path: Path, adapter_dir: Path) -> N
 def test_truncated_weights_are_refused(adapter_dir: Path, keep: int) -> None:
     weights = adapter_dir / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match="not a whole safetensors file"):
+    with pytest.raises(CheckpointError, match="no safetensors file|truncated|broken|claims"):
         read_checkpoint(adapter_dir)
 
 
 def test_header_that_claims_more_than_the_file_is_refused(adapter_dir: Path) -> None:
     (adapter_dir / "adapter_model.safetensors").write_bytes((2**62).to_bytes(8, "little") + b"{}")
-    with pytest.raises(CheckpointError, match="not a whole"):
+    with pytest.raises(CheckpointError, match="truncated"):
         read_checkpoint(adapter_dir)
 
 
@@ -88,7 +88,7 @@ def test_weights_without_lora_are_refused(adapter_dir: Path) -> None:
     [
         (b"[1]", "must hold a JSON object"),
         (b"{", "not valid JSON"),
-        (b"\xff\xfe", "not valid JSON"),
+        (b"\xff\xfe", "is not UTF-8"),
         (b"[" * 100_000, "not valid JSON"),
         (b" " * (MAX_JSON_BYTES + 1), "larger than"),
     ],
@@ -131,9 +131,8 @@ def test_wrong_profile_names_the_field(
 
 
 def test_demo_profile_is_valid() -> None:
-    read = read_profile(Path(__file__).parents[2] / "server/demo/pydoc-profile")
-    assert isinstance(read, ChatProfile)
-    assert read.role_markers
+    written = (Path(__file__).parents[1] / "demo/endturn.json").read_bytes()
+    assert ChatProfile.model_validate_json(written).role_markers
 
 
 def test_base_end_of_turn_is_the_union_with_generation_config(base_dir: Path) -> None:

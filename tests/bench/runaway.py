@@ -22,7 +22,7 @@ from typing import Any
 import httpx2 as httpx
 
 from server.adapter_cache import store_adapter
-from server.demo import DEMO_TEMPLATE, demo_adapter, demo_base_model
+from server.demo import DEMO_ADAPTER, demo_base_model, demo_template
 from server.settings import default_cache_dir
 from tests.ports import free_port
 
@@ -62,11 +62,13 @@ def questions(number: int) -> list[str]:
 def plain_vllm(port: int, script: Path) -> list[str]:
     """`vllm serve` with the demo's base, adapter and template."""
     cache = default_cache_dir()
-    base, weights = demo_base_model(cache), store_adapter(demo_adapter("pydoc-raw")[0], cache)
+    base, weights = demo_base_model(cache), store_adapter(DEMO_ADAPTER, cache)
     script.write_text(VLLM_COMMAND)
+    template = script.with_suffix(".jinja")
+    template.write_text(demo_template())
     lora = ["--enable-lora", "--max-lora-rank", "16", "--lora-modules", f"pydoc-raw={weights.path}"]
     memory = ["--kv-cache-memory-bytes", str(2 << 30)]
-    served = ["serve", str(base), "--port", str(port), "--chat-template", str(DEMO_TEMPLATE)]
+    served = ["serve", str(base), "--port", str(port), "--chat-template", str(template)]
     return [sys.executable, str(script), *served, *lora, *memory, *ENGINE_FLAGS]
 
 

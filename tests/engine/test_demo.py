@@ -3,6 +3,8 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -13,8 +15,10 @@ import openai
 import psutil
 import pytest
 
+from adapters.chat_profile import ChatProfile
+from server.demo import DEMO_SETTINGS
 from server.prompt import load_tokenizer
-from tests.engine.conftest import Process, start
+from tests.engine.conftest import ROOT, Process, start
 
 QUESTION = "What does os.path.join do?"
 MESSAGES: Any = [{"role": "user", "content": QUESTION}]
@@ -42,6 +46,19 @@ def test_profile_ends_the_answer_and_raw_runs_away(process: Process) -> None:
         assert "###" not in good.message.content
 
 
+def test_the_demos_profile_is_what_convert_writes(process: Process, tmp_path: Path) -> None:
+    settings = ["temperature=0", "max_tokens=256", "max_tokens_limit=1024"]
+    flags = [word for setting in settings for word in ("--set", setting)]
+    command = [sys.executable, "-m", "coverage", "run", "-m", "server", "convert", "demo:pydoc"]
+    command += ["--base", "demo", "-o", str(tmp_path / "pydoc"), *flags]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
+    written = (tmp_path / "pydoc" / "endturn.json").read_text(encoding="utf-8")
+    assert written == (ROOT / "tests/demo/endturn.json").read_text(encoding="utf-8")
+    served = ChatProfile.model_validate_json(written)
+    assert served.sampling == DEMO_SETTINGS.sampling
+    assert served.max_tokens == DEMO_SETTINGS.max_tokens
+
+
 def test_stream_equals_the_whole_answer(process: Process) -> None:
     with sdk(process) as api:
         whole = api.chat.completions.create(model="pydoc", messages=MESSAGES)
@@ -56,8 +73,6 @@ def test_stream_equals_the_whole_answer(process: Process) -> None:
 
 def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
     """Record an unguarded answer, feed it to the guards in several cuts: same end, an exact prefix."""
-    from adapters.chat_profile import read_profile
-    from server.demo import demo_adapter
     from server.engine import EngineDelta, Sampling
     from server.finish import StopCause, TokenLimit
     from server.generation import Choice
@@ -78,8 +93,7 @@ def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
         next(path for path in models.iterdir() if path.name.startswith("gemma"))
     )
     ids = tokenizer.encode(unguarded, add_special_tokens=False)
-    profile = read_profile(demo_adapter("pydoc")[1])
-    assert profile is not None
+    profile = ChatProfile.model_validate_json((ROOT / "tests/demo/endturn.json").read_bytes())
     plan = GenerationPlan(
         sampling=Sampling(max_tokens=96),
         limit=TokenLimit(value=96, set_by="client"),

@@ -29,11 +29,17 @@ FULL = Sampling(
     max_tokens=33,
     min_tokens=4,
     stop_token_ids=(1, 2),
+    num_logprobs=20,
 )
-OURS = {"ignore_eos": True, "detokenize": False, "output_kind": RequestOutputKind.DELTA}
+OURS = {
+    "ignore_eos": True,
+    "detokenize": False,
+    "output_kind": RequestOutputKind.DELTA,
+    "logprobs": 20,
+}
 # Fields of vLLM's that requests cannot set here yet, or that are not meant for requests.
 LEFT_ALONE = {
-    "watermarking", "stop", "logprobs", "prompt_logprobs", "prompt_logprob_token_ids", "prompt_logprob_start",
+    "watermarking", "stop", "prompt_logprobs", "prompt_logprob_token_ids", "prompt_logprob_start",
     "logprob_token_ids", "flat_logprobs", "skip_special_tokens", "spaces_between_special_tokens",
     "include_stop_str_in_output", "stream_interval", "skip_clone", "output_text_buffer_length",
     "structured_outputs", "logit_bias", "allowed_token_ids", "extra_args", "bad_words",

@@ -151,6 +151,11 @@ def settings_for(base_dir: Path, tmp_path: Path, *adapters: str, **more: Any) ->
     return Settings(**{**values, **more})
 
 
+def write(path: Path, text: str) -> Path:
+    path.write_text(text)
+    return path
+
+
 async def ready(url: str) -> None:
     async with asyncio.timeout(20), httpx.AsyncClient() as client:
         while True:
@@ -176,6 +181,7 @@ async def test_serves_and_leaves(
         f"b={raw}",
         drain_timeout_s=drain_s,
         metrics_port=free_port(),
+        chat_template=write(tmp_path / "t.jinja", "{{ bos_token }}{{ messages[0].content }}"),
     )
     engine = ScriptedEngine()
     running = asyncio.create_task(serve(settings, lambda *_: engine, CollectorRegistry()))
@@ -216,9 +222,9 @@ async def test_serves_and_leaves(
             "end_of_turn id 65",
         ),
         ({"profile": {}, "template": None}, "chat_template.jinja"),
-        ({"profile": {}, "template": b"\xff"}, "cannot be read"),
-        ({"profile": {}, "template": b" " * (2 << 20)}, "at most"),
-        ({"weights": b""}, "not a whole safetensors"),
+        ({"profile": {}, "template": b"\xff"}, "is not UTF-8"),
+        ({"profile": {}, "template": b" " * (2 << 20)}, "is larger than"),
+        ({"weights": b""}, "no safetensors file"),
     ],
     ids=range(9),
 )

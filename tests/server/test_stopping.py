@@ -46,6 +46,42 @@ def test_text_that_may_be_a_stop_is_held_back_and_flushed() -> None:
     assert matcher.num_returned == 6
 
 
+MARKER = StopText("\n# H:", "role_marker", outside_code=True)
+PIECES = st.lists(st.sampled_from(["```", "```py", "\n", "\n# H:", "# H", "x", " "]), max_size=14)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("a\n# H: b", "a"),
+        ("```\n# H: b\n```\nend", None),
+        ("```py\nx\n# H: b\n```\nend\n# H: c", "```py\nx\n# H: b\n```\nend"),
+        ("in `a` and ``` b\n# H: c", "in `a` and ``` b"),
+        ("```\nnever closed\n# H: b", None),
+    ],
+)
+def test_marker_inside_a_code_block_is_text(text: str, shown: str | None) -> None:
+    matcher = StopMatcher((MARKER,))
+    assert matcher.feed(text) + (matcher.flush() if matcher.match is None else "") == (
+        text if shown is None else shown
+    )
+    assert (matcher.match is None) == (shown is None)
+
+
+@given(pieces=PIECES)
+def test_code_blocks_are_seen_however_the_text_is_cut(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    results = []
+    for deltas in ([text], pieces, list(text)):
+        matcher, shown = StopMatcher((MARKER,)), ""
+        for delta in deltas:
+            shown += matcher.feed(delta)
+            if matcher.match is not None:
+                break
+        results.append((shown + matcher.flush(), matcher.match))
+    assert results[0] == results[1] == results[2]
+
+
 SHORT = st.text(alphabet="ab\n#", max_size=40)
 STOPS = st.lists(st.text(alphabet="ab\n#", min_size=1, max_size=5), min_size=1, max_size=4)
 

@@ -1,0 +1,63 @@
+"""Parts of a base directory that an overlay or a merged model writes anew: index, config.json, names of the two matrices."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .base_weights import INDEX_FILE, MAX_INDEX_BYTES, BaseWeights
+from .errors import ModelFilesError
+from .json_file import read_json_object
+from .stored_tensor import FileSlice, Tensor
+
+# Other forms of the weights, with the base's own numbers.
+OTHER_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"})
+
+
+def head_name(weights: BaseWeights) -> str:
+    """What the output layer's tensor is called, in a tied model too."""
+    if not weights.is_tied:
+        return f"{weights.head}.weight"
+    outer = weights.embedding.removesuffix("model.embed_tokens")
+    inside = outer != weights.embedding and not outer.endswith("language_")
+    return f"{outer}lm_head.weight" if inside else "lm_head.weight"
+
+
+def with_field(config: dict[str, Any], field: str, value: Any) -> dict[str, Any]:
+    """The config with the field set where it stands, in the language model's part or at the top."""
+    changed = {key: value if key == field else old for key, old in config.items()}
+    inner = config.get("text_config")
+    if isinstance(inner, dict):
+        changed["text_config"] = {**inner, field: value}
+    return changed if isinstance(inner, dict) or field in config else {**changed, field: value}
+
+
+def untied(config: dict[str, Any]) -> dict[str, Any]:
+    """The config of a model whose output layer is a matrix of its own."""
+    return {**with_field(config, "tie_word_embeddings", False), "tie_word_embeddings": False}
+
+
+def file_of(tensor: Tensor) -> str:
+    """The name of the file that a tensor of the base is in."""
+    (piece,) = tensor.pieces
+    if not isinstance(piece, FileSlice):
+        raise TypeError("the base's tensors are in files")
+    return piece.path.name
+
+
+def write_index(weights: BaseWeights, files: Mapping[str, str], target: Path) -> bool:
+    """Write the base's index with these tensors (name, file) into `target`; False where the base has none."""
+    index = weights.base.path / INDEX_FILE
+    if not index.is_file():
+        return False
+    described = read_json_object(
+        index, ModelFilesError, max_bytes=MAX_INDEX_BYTES, follow_links=True
+    )
+    described["weight_map"] |= files
+    write_json(target / INDEX_FILE, described)
+    return True
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write a JSON file as the hub's are."""
+    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
