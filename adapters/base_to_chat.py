@@ -25,6 +25,7 @@ from .chat_profile import (
     TokenLimits,
     Trainer,
     WeightFiles,
+    write_profile,
 )
 from .checkpoint import TEMPLATE_FILE
 from .errors import ConversionError
@@ -133,8 +134,7 @@ def _write_files(conversion: Conversion, made: Path) -> None:
         _copy(inspection.checkpoint.path / name, made / name)
     weights = conversion.profile.weights.model_copy(update={"files": _digests(made)})
     profile = conversion.profile.model_copy(update={"weights": weights})
-    text = profile.model_dump_json(indent=1, exclude_none=False)
-    (made / PROFILE_FILE).write_text(text + "\n", encoding="utf-8")
+    write_profile(profile, made)
 
 
 def _copy_profile(inspection: Inspection, made: Path) -> None:

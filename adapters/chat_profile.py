@@ -3,6 +3,7 @@
 Pure description. `server` turns it into sampling parameters and stops; base_to_chat writes it.
 """
 
+import tempfile
 from pathlib import Path
 from typing import Any, Literal
 
@@ -147,6 +148,7 @@ class ChatProfile(ProfilePart):
     max_tokens: TokenLimits = TokenLimits()
     # Owned by other parts of the product: kept as they are, checked where they are used.
     stop_head: dict[str, Any] | None = None
+    stop_head_refusal: str | None = None
     guard: Guard = Guard()
     weights: WeightFiles = WeightFiles()
     findings: tuple[FindingRecord, ...] = Field(default=(), strict=False)
@@ -176,3 +178,12 @@ def read_profile(adapter_dir: Path) -> ChatProfile | None:
         first = exc.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "format"
         raise ProfileError(path, f"{field}: {first['msg']} (found {first['input']!r:.80})") from exc
+
+
+def write_profile(profile: ChatProfile, adapter_dir: Path) -> None:
+    """Write `profile` into the directory; one that is there is replaced at once."""
+    with tempfile.NamedTemporaryFile("w", dir=adapter_dir, delete=False, encoding="utf-8") as file:
+        file.write(profile.model_dump_json(indent=1) + "\n")
+    made = Path(file.name)
+    made.chmod(0o644)
+    made.replace(adapter_dir / PROFILE_FILE)

@@ -10,14 +10,14 @@ AdapterError
 
 from pathlib import Path
 
-MAX_MESSAGE_CHARS = 2000
+MAX_CHARS = 2000
 
 
 class AdapterError(Exception):
     """A problem with files on disk; `path` says where, the message says what to do: one line, safe to print."""
 
     def __init__(self, path: Path, message: str) -> None:
-        super().__init__(printable(f"{path}: {message}"[:MAX_MESSAGE_CHARS]))
+        super().__init__(printable(f"{str(path)[-MAX_CHARS:]}: {message[:MAX_CHARS]}"))
         self.path = path
 
 

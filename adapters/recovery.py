@@ -126,7 +126,7 @@ class _Recovery:
         turns = Turns(
             trained_end=self._texts(table.trained_end),
             turn_start=self._texts(table.turn_start),
-            role_markers=table.role_markers,
+            role_markers=table.role_markers or self._spelled(table),
             ends_every_turn=table.ends_every_turn,
             inside=frozenset(),
         )
@@ -182,6 +182,12 @@ class _Recovery:
     def _texts(self, names: Iterable[str]) -> tuple[str, ...]:
         texts = (self._text(name) for name in names)
         return tuple(dict.fromkeys(text for text in texts if text is not None))
+
+    def _spelled(self, table: TrainerTemplate) -> tuple[str, ...]:
+        """Tokens of the template that this tokenizer has not got: the training wrote them, and an answer does, as text."""
+        names = (*table.trained_end, *table.turn_start)
+        texts = (name for name in names if name != EOS and not name.startswith(ID_PREFIX))
+        return tuple(dict.fromkeys(text for text in texts if text not in self.tokenizer.ids))
 
     def _text(self, name: str) -> str | None:
         if name == EOS:

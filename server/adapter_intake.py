@@ -20,6 +20,7 @@ from adapters.checkpoint import TEMPLATE_FILE, WEIGHTS_FILE, locate_checkpoint, 
 from adapters.errors import AdapterError, CheckpointError, printable
 from adapters.inspection import BaseModel, InspectionOptions, inspect_adapter
 from adapters.json_file import read_text, refuse_link_outside
+from adapters.stop_head import StopHead, read_stop_head
 from adapters.tokenizer_files import MAX_TEMPLATE_BYTES, TOKENIZER_FILE, read_tokenizer
 from adapters.weight_plan import base_digest
 
@@ -46,6 +47,7 @@ class AdapterFiles:
     template: str | None
     tokenizer: ChatTokenizer | None
     rows: BaseRows | None
+    stop_head: StopHead | None
 
 
 async def take_in(
@@ -121,7 +123,15 @@ def _stored(
         template=text,
         tokenizer=tokenizer,
         rows=read_base_rows(path),
+        stop_head=_stop_head(path, profile, base),
     )
+
+
+def _stop_head(path: Path, profile: ChatProfile | None, base: BaseModel) -> StopHead | None:
+    if profile is None or profile.stop_head is None:
+        return None
+    vocab_size = text_config(base.files.config).get("vocab_size") or len(base.tokenizer.ids)
+    return read_stop_head(profile.stop_head, path / PROFILE_FILE, vocab_size=vocab_size).head()
 
 
 def _own_tokenizer(path: Path) -> ChatTokenizer:

@@ -116,6 +116,7 @@ async def adapter_model(
         adapter=files.weights,
         profile=files.profile,
         rows=files.rows,
+        stop_head=files.stop_head,
     )
 
 

@@ -4,13 +4,13 @@ import asyncio
 import sys
 from collections.abc import Callable
 from inspect import Parameter, Signature
-from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
 from . import __version__
+from .cli_adapters import calibrate, convert, inspect, run_command
 from .errors import StartError
 from .settings import ENV_PREFIX, Settings, read_settings
 
@@ -85,92 +85,6 @@ def _with_settings(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-AdapterArgument = Annotated[
-    str, typer.Argument(metavar="ADAPTER", help="Adapter or training run directory, or demo:NAME.")
-]
-BaseOption = Annotated[str, typer.Option(help="Its base model: a directory, a hub id, or 'demo'.")]
-TemplateOption = Annotated[
-    str | None,
-    typer.Option(help="The template it was trained with: NAME, TRAINER:NAME, or a Jinja file."),
-]
-MergeOption = Annotated[bool, typer.Option(help="Write a standalone model instead of an adapter.")]
-MaxRankOption = Annotated[
-    int | None,
-    typer.Option(help="Approximate a dense change of the embeddings by LoRA of this rank.", min=1),
-]
-InitialOption = Annotated[
-    Path | None,
-    typer.Option(help="The adapter that training started from (PiSSA, OLoRA, CorDA, LoftQ)."),
-]
-
-
-@app.command()
-def inspect(
-    adapter: AdapterArgument,
-    base: BaseOption,
-    template: TemplateOption = None,
-    merge: MergeOption = False,
-    max_rank: MaxRankOption = None,
-    initial_adapter: InitialOption = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
-) -> None:
-    """Say which of the known causes of runaway generation an adapter has, and what convert does about each.
-
-    Exit status: 0 nothing to do, 1 convert mends or limits what was found, 3 it cannot be converted, 2 an error.
-    """
-    from .adapter_commands import AdapterQuestion, inspect_command
-
-    question = AdapterQuestion(
-        adapter=adapter,
-        base=base,
-        template=template,
-        merge=merge,
-        max_rank=max_rank,
-        initial_adapter=initial_adapter,
-    )
-    _exit(lambda: inspect_command(question, as_json=as_json))
-
-
-@app.command()
-def convert(
-    adapter: AdapterArgument,
-    base: BaseOption,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Directory to write.")],
-    template: TemplateOption = None,
-    merge: MergeOption = False,
-    max_rank: MaxRankOption = None,
-    initial_adapter: InitialOption = None,
-    settings: Annotated[
-        list[str] | None,
-        typer.Option("--set", help="NAME=VALUE for the profile: temperature, max_tokens, ..."),
-    ] = None,
-    force: Annotated[bool, typer.Option(help="Replace a converted adapter in --output.")] = False,
-) -> None:
-    """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat)."""
-    from .adapter_commands import AdapterQuestion, convert_command
-
-    question = AdapterQuestion(
-        adapter=adapter,
-        base=base,
-        template=template,
-        merge=merge,
-        max_rank=max_rank,
-        initial_adapter=initial_adapter,
-    )
-    _exit(lambda: convert_command(question, output=output, force=force, settings=settings or []))
-
-
-def _exit(run: Callable[[], int]) -> None:
-    from adapters.errors import AdapterError
-
-    try:
-        status = run()
-    except (StartError, AdapterError) as exc:
-        typer.echo(f"endturn: {exc}", err=True)
-        raise typer.Exit(2) from None
-    raise typer.Exit(status)
-
-
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
 @_with_settings
 def serve(context: typer.Context, **given: Any) -> None:
@@ -180,7 +94,7 @@ def serve(context: typer.Context, **given: Any) -> None:
     --lora-modules, --chat-template and --api-key as `vllm serve` spells them, and the model as first argument.
     """
     flags = {name: value for name, value in given.items() if value not in (None, [])}
-    _exit(lambda: _serve(flags, list(context.args)))
+    run_command(lambda: _serve(flags, list(context.args)))
 
 
 def _serve(flags: dict[str, Any], extra: list[str]) -> int:
@@ -226,6 +140,10 @@ def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
         if value:
             flags["adapter"] = [*flags.get("adapter", []), value]
     return left
+
+
+for command in (inspect, convert, calibrate):
+    app.command()(command)
 
 
 def main() -> None:

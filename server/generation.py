@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 from .detokenizer import Detokenizer
 from .engine import Engine, EngineDelta, EngineRequest
-from .errors import EngineDeadError, Unavailable
+from .errors import EngineDeadError, MissingLogprobs, Unavailable
 from .finish import Finish, StopCause
 from .metrics import RequestRecord
 from .sampling import GenerationPlan
@@ -55,6 +55,12 @@ class Choice:
                 pieces.append(self.flush())
                 self._finish(cause, num_unread=num_unread)
                 break
+            if (probability := self._verdict(delta, position)) is not None:
+                # This token would go on after the answer's end: it is not shown.
+                pieces.append(self.flush())
+                cause = StopCause(kind="calibrated", probability=probability)
+                self._finish(cause, num_unread=num_unread, num_taken_back=1)
+                break
             pieces.append(self._feed_text(self._detokenizer.feed(token_id)))
             if self._matcher is not None and self._matcher.match is not None:
                 self._finish_at(self._matcher.match, num_unread)
@@ -72,6 +78,18 @@ class Choice:
     def abort(self) -> Finish:
         """End the choice from outside."""
         return self._finish(StopCause(kind="abort"))
+
+    def _verdict(self, delta: EngineDelta, position: int) -> float | None:
+        """The stop head's probability that the answer ended before this token, where it is sure enough; else None."""
+        head = self._plan.stop_head
+        if head is None:
+            return None
+        if position >= len(delta.logprobs):
+            raise MissingLogprobs("the engine sent a token without its log-probabilities")
+        if self.num_tokens <= max(1, self._plan.sampling.min_tokens):
+            return None
+        probability = head.probability(delta.logprobs[position].top)
+        return probability if probability > head.threshold else None
 
     def _past_min_tokens(self) -> bool:
         return self.num_tokens > self._plan.sampling.min_tokens
@@ -148,6 +166,9 @@ async def generate(
                 if num_open == 0:
                     return
         raise EngineDeadError("the engine ended a stream without a finish")
+    except MissingLogprobs:
+        record.lacked_logprobs = True
+        raise
     finally:
         for choice in choices:
             if choice.finish is None or choice.finish.cause.kind == "abort":

@@ -61,6 +61,7 @@ class RequestRecord:
     started_s: float = field(default_factory=time.monotonic)
     first_token_s: float | None = None
     finishes: list[Finish] = field(default_factory=list)
+    lacked_logprobs: bool = False
 
     def note_first_token(self) -> None:
         """Remember when the first token came; later calls change nothing."""
@@ -117,6 +118,12 @@ class Metrics:
             buckets=_SECOND_BUCKETS,
             registry=registry,
         )
+        self._missing_logprobs = Counter(
+            "endturn_missing_logprobs",
+            "Answers that failed because the engine left out what the stop head reads",
+            ("adapter",),
+            registry=registry,
+        )
         self.in_flight = Gauge(
             "endturn_requests_in_flight", "Requests being answered now", registry=registry
         )
@@ -129,6 +136,8 @@ class Metrics:
         if record.first_token_s is not None:
             waited_s = record.first_token_s - record.started_s
             self._first_token_seconds.labels(record.adapter).observe(waited_s)
+        if record.lacked_logprobs:
+            self._missing_logprobs.labels(record.adapter).inc()
         for finish in record.finishes:
             self._observe_finish(record.adapter, finish)
 

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from adapters.chat_profile import SamplingDefaults
+from adapters.stop_features import NUM_LISTED
+from adapters.stop_head import StopHead
 
 from .engine import Sampling
 from .errors import InvalidRequest
@@ -32,6 +34,7 @@ class GenerationPlan:
     limit: TokenLimit
     stop_ids: Mapping[int, StopCause]
     stop_texts: tuple[StopText, ...] = ()
+    stop_head: StopHead | None = None
     copies: int = 1
     skip_special_tokens: bool = True
 
@@ -55,6 +58,7 @@ def plan_generation(
     n = request.n or 1
     copies = n if values["temperature"] == 0 else 1
     stop_ids = _stop_ids(request, model)
+    stop_head = model.stop_head if _guarded(request) else None
     sampling = Sampling(
         max_tokens=limit.value,
         min_tokens=min_tokens,
@@ -68,12 +72,14 @@ def plan_generation(
         presence_penalty=values["presence_penalty"],
         frequency_penalty=values["frequency_penalty"],
         repetition_penalty=values["repetition_penalty"],
+        num_logprobs=None if stop_head is None else NUM_LISTED,
     )
     return GenerationPlan(
         sampling=sampling,
         limit=limit,
         stop_ids=stop_ids,
         stop_texts=_stop_texts(request, model),
+        stop_head=stop_head,
         copies=copies,
         skip_special_tokens=request.skip_special_tokens is not False,
     )

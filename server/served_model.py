@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from adapters.base_rows import BaseRows
 from adapters.chat_profile import DEFAULT_MAX_TOKENS, ChatProfile, SamplingDefaults, TokenLimits
+from adapters.stop_head import StopHead
 
 from .engine import EngineAdapter
 from .tokenizer import ChatTokenizer
@@ -28,6 +29,7 @@ class ServedModel:
     adapter: EngineAdapter | None = None
     profile: ChatProfile | None = None
     rows: BaseRows | None = None
+    stop_head: StopHead | None = None
     refusal: str | None = None
 
     @property

@@ -65,7 +65,7 @@ def test_no_directory_no_weights_no_lora(tmp_path: Path, adapter_dir: Path) -> N
 def test_truncated_weights_are_refused(adapter_dir: Path, keep: int) -> None:
     weights = adapter_dir / "adapter_model.safetensors"
     weights.write_bytes(weights.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match="no safetensors file|truncated|broken|claims"):
+    with pytest.raises(CheckpointError, match=r"no safetensors file|truncated|broken|claims"):
         read_checkpoint(adapter_dir)
 
 

@@ -1,0 +1,125 @@
+"""The command line of base_to_chat: inspect, convert, calibrate. Heavy imports wait until a command runs."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .errors import StartError
+
+AdapterArgument = Annotated[
+    str, typer.Argument(metavar="ADAPTER", help="Adapter or training run directory, or demo:NAME.")
+]
+BaseOption = Annotated[str, typer.Option(help="Its base model: a directory, a hub id, or 'demo'.")]
+TemplateOption = Annotated[
+    str | None,
+    typer.Option(help="The template it was trained with: NAME, TRAINER:NAME, or a Jinja file."),
+]
+MergeOption = Annotated[bool, typer.Option(help="Write a standalone model instead of an adapter.")]
+MaxRankOption = Annotated[
+    int | None,
+    typer.Option(help="Approximate a dense change of the embeddings by LoRA of this rank.", min=1),
+]
+InitialOption = Annotated[
+    Path | None,
+    typer.Option(help="The adapter that training started from (PiSSA, OLoRA, CorDA, LoftQ)."),
+]
+DataOption = Annotated[
+    Path, typer.Option(help="Answers to calibrate on: JSONL of messages, ShareGPT or Alpaca.")
+]
+AnswersOption = Annotated[int, typer.Option(help="Answers of it that are used.", min=10)]
+SeedOption = Annotated[int, typer.Option(help="Which of them, and how they are split.")]
+
+
+def inspect(
+    adapter: AdapterArgument,
+    base: BaseOption,
+    template: TemplateOption = None,
+    merge: MergeOption = False,
+    max_rank: MaxRankOption = None,
+    initial_adapter: InitialOption = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say which of the known causes of runaway generation an adapter has, and what convert does about each.
+
+    Exit status: 0 nothing to do, 1 convert mends or limits what was found, 3 it cannot be converted, 2 an error.
+    """
+    from .adapter_commands import AdapterQuestion, inspect_command
+
+    question = AdapterQuestion(
+        adapter=adapter,
+        base=base,
+        template=template,
+        merge=merge,
+        max_rank=max_rank,
+        initial_adapter=initial_adapter,
+    )
+    run_command(lambda: inspect_command(question, as_json=as_json))
+
+
+def convert(
+    adapter: AdapterArgument,
+    base: BaseOption,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Directory to write.")],
+    template: TemplateOption = None,
+    merge: MergeOption = False,
+    max_rank: MaxRankOption = None,
+    initial_adapter: InitialOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", help="NAME=VALUE for the profile: temperature, max_tokens, ..."),
+    ] = None,
+    force: Annotated[bool, typer.Option(help="Replace a converted adapter in --output.")] = False,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Calibrate on these answers too: JSONL of messages, ShareGPT or Alpaca."),
+    ] = None,
+    answers: AnswersOption = 400,
+    seed: SeedOption = 0,
+) -> None:
+    """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat)."""
+    from .adapter_commands import AdapterQuestion, convert_command
+    from .calibrate_command import calibrate_command
+
+    question = AdapterQuestion(
+        adapter=adapter,
+        base=base,
+        template=template,
+        merge=merge,
+        max_rank=max_rank,
+        initial_adapter=initial_adapter,
+    )
+
+    def convert_and_calibrate() -> int:
+        status = convert_command(question, output=output, force=force, settings=settings or [])
+        if data is None:
+            return status
+        return calibrate_command(output, base, data, max_answers=answers, seed=seed)
+
+    run_command(convert_and_calibrate)
+
+
+def calibrate(
+    adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A converted adapter.")],
+    base: BaseOption,
+    data: DataOption,
+    answers: AnswersOption = 400,
+    seed: SeedOption = 0,
+) -> None:
+    """Fit the stop head of a converted adapter on answers, and write it into its endturn.json."""
+    from .calibrate_command import calibrate_command
+
+    run_command(lambda: calibrate_command(adapter, base, data, max_answers=answers, seed=seed))
+
+
+def run_command(run: Callable[[], int]) -> None:
+    """Run a command; what goes wrong is one line on stderr and exit status 2."""
+    from adapters.errors import AdapterError
+
+    try:
+        status = run()
+    except (StartError, AdapterError) as exc:
+        typer.echo(f"endturn: {exc}", err=True)
+        raise typer.Exit(2) from None
+    raise typer.Exit(status)
