@@ -46,6 +46,12 @@ def text_config(config: Mapping[str, Any]) -> Mapping[str, Any]:
     return inner if isinstance(inner, dict) else config
 
 
+def vocab_size(config: Mapping[str, Any]) -> int | None:
+    """How many rows config.json gives the vocabulary, None where it says nothing sensible."""
+    size = text_config(config).get("vocab_size")
+    return size if isinstance(size, int) and not isinstance(size, bool) and size > 0 else None
+
+
 def architecture(config: Mapping[str, Any]) -> str | None:
     """The model class that config.json names first."""
     named = config.get("architectures")

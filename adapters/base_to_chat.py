@@ -88,7 +88,13 @@ def plan_conversion(
             template=trainer.template,
             evidence=trainer.evidence,
         ),
-        template=TemplateRef(confidence=template.confidence, system=template.system),
+        template=TemplateRef.model_validate(
+            {
+                "confidence": template.confidence,
+                "system": template.system,
+                "special_tokens": dict(inspection.diff.names),
+            }
+        ),
         tokenizer=_tokenizer(inspection),
         end_of_turn=inspection.end_of_turn,
         role_markers=template.turns.role_markers if template.marks_turns_with_text else (),

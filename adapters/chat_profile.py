@@ -44,16 +44,24 @@ class Trainer(ProfilePart):
 
 
 class TemplateRef(ProfilePart):
-    """The chat template; `file` lies beside the profile."""
+    """The chat template; `file` lies beside the profile. `special_tokens` are those it names that are not the base's."""
 
-    file: str = "chat_template.jinja"
+    file: str = Field(default="chat_template.jinja", max_length=100)
     confidence: Literal["recorded", "derived", "guessed"] = "recorded"
     system: str | None = None
+    special_tokens: dict[str, str] = {}
+
+    @field_validator("special_tokens")
+    @classmethod
+    def _are_known_names(cls, tokens: dict[str, str]) -> dict[str, str]:
+        if not tokens.keys() <= {"bos_token", "eos_token"}:
+            raise ValueError("names bos_token and eos_token only")
+        return tokens
 
     @field_validator("file")
     @classmethod
     def _is_plain_name(cls, name: str) -> str:
-        if Path(name).name != name or name in {"", ".", ".."}:
+        if Path(name).name != name or name in {"", ".", ".."} or not name.isprintable():
             raise ValueError("must be a plain file name in the adapter directory")
         return name
 

@@ -219,16 +219,21 @@ def write_lora(adapter: LoraAdapter, target: Path) -> None:
 def _check_config(checkpoint: Checkpoint) -> None:
     config, path = checkpoint.config, checkpoint.path / CONFIG_FILE
     alpha = config.get("lora_alpha")
-    if not isinstance(alpha, int | float) or isinstance(alpha, bool) or not math.isfinite(alpha):
+    if not _is_number(alpha):
         raise CheckpointError(path, f"lora_alpha must be a number, it is {alpha!r:.40}")
     for field in ("rank_pattern", "alpha_pattern"):
         patterns = config.get(field) or {}
         if not isinstance(patterns, dict):
             raise CheckpointError(path, f"{field} must map modules to numbers")
         for pattern, value in patterns.items():
-            if not isinstance(value, int | float) or isinstance(value, bool) or value <= 0:
+            if not _is_number(value) or value <= 0:
                 raise CheckpointError(path, f"{field}: {pattern!r:.80} must have a number")
             _check_pattern(pattern, field, path)
+
+
+def _is_number(value: object) -> bool:
+    """Neither infinite, nor an integer that is too large for a float."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e18
 
 
 def _check_pattern(pattern: str, field: str, path: Path) -> None:

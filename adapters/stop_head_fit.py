@@ -123,7 +123,7 @@ def choose_threshold(curve: Sequence[CurvePoint], options: FitOptions) -> CurveP
     """Cuts inside a sentence are bounded first (where that cannot be, they are as few as can be), then early ones; of what
     is left, the highest threshold that ends about as many answers exactly as the best."""
     num_answers = curve[0].num_answers
-    least = min(point.inside for point in curve if point.missed < num_answers)
+    least = min((p.inside for p in curve if p.missed < num_answers), default=0)
     bound = max(options.max_inside * num_answers, least)
     allowed = [p for p in curve if p.inside <= bound]
     allowed = [p for p in allowed if p.early <= options.max_early * num_answers] or allowed

@@ -131,5 +131,8 @@ def _markers(opening: str) -> tuple[str, ...]:
     text = opening.strip()
     if len(text) < MIN_MARKER_CHARS:
         return ()
+    if text.isalnum():
+        # A word like any other: only a line of its own can be told from text.
+        return (opening,) if opening.startswith("\n") and opening.endswith("\n") else ()
     as_written = opening.rstrip()
     return tuple(dict.fromkeys([as_written, f"\n{text}"]))

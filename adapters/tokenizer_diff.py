@@ -1,6 +1,7 @@
 """An adapter's tokenizer against its base's, id by id (cause D5: Unsloth's `map_eos_token` renames tokens in place)."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from .tokenizer_files import TokenizerFiles
 
@@ -16,10 +17,12 @@ class RenamedToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerDiff:
-    """`added` are ids only the adapter has, with their texts."""
+    """`added` are ids only the adapter has, with their texts. `names` are the special tokens that templates ask for by
+    name (`eos_token`) and that are others than the base's."""
 
     renamed: tuple[RenamedToken, ...] = ()
     added: tuple[tuple[int, str], ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def needs_own_tokenizer(self) -> bool:
@@ -40,4 +43,9 @@ def compare_tokenizers(base: TokenizerFiles, adapter: TokenizerFiles | None) -> 
                 added.append((token_id, token))
         elif there != token:
             renamed.append(RenamedToken(id=token_id, base=there, adapter=token))
-    return TokenizerDiff(renamed=tuple(renamed), added=tuple(added))
+    ours = {"bos_token": adapter.bos_token, "eos_token": adapter.eos_token}
+    theirs = {"bos_token": base.bos_token, "eos_token": base.eos_token}
+    names = {
+        name: token for name, token in ours.items() if token is not None and token != theirs[name]
+    }
+    return TokenizerDiff(renamed=tuple(renamed), added=tuple(added), names=names)

@@ -228,15 +228,13 @@ def _parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """
     if len(text) > MAX_YAML_CHARS:
         raise CheckpointError(path, f"holds YAML of more than {MAX_YAML_CHARS:,} characters")
-    loader = yaml.SafeLoader(text)
     try:
+        loader = yaml.SafeLoader(text)
         top = loader.get_single_node()
         pairs = top.value if isinstance(top, yaml.MappingNode) else []
         return {k.value: _value(loader, v) for k, v in pairs if isinstance(k, yaml.ScalarNode)}
     except (yaml.YAMLError, RecursionError, ValueError, LookupError, AttributeError) as exc:
         raise CheckpointError(path, f"holds YAML that cannot be read ({exc})") from exc
-    finally:
-        loader.dispose()
 
 
 def _value(loader: yaml.SafeLoader, node: yaml.Node) -> Any:

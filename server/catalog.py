@@ -103,13 +103,16 @@ async def adapter_model(
             f"not be the base's, and not be one of {', '.join(sorted(RESERVED_NAMES))}"
         )
     files = await take_in(source, base, cache_dir, chat_template)
+    tokenizer = files.tokenizer or served_base.tokenizer
+    if files.profile is not None:
+        tokenizer = tokenizer.with_special_tokens(files.profile.template.special_tokens)
     return ServedModel(
         name=source.name,
         label=source.name,
         root=str(source.path),
         created=served_base.created,
         parent=served_base.name,
-        tokenizer=files.tokenizer or served_base.tokenizer,
+        tokenizer=tokenizer,
         template=served_base.template if files.template is None else files.template,
         base_stop_ids=served_base.base_stop_ids,
         base_sampling=served_base.base_sampling,

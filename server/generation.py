@@ -10,7 +10,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, replace
 
 from .detokenizer import Detokenizer
-from .engine import Engine, EngineDelta, EngineRequest
+from .engine import Engine, EngineDelta, EngineRequest, StepLogprobs
 from .errors import EngineDeadError, MissingLogprobs, Unavailable
 from .finish import Finish, StopCause
 from .metrics import RequestRecord
@@ -20,13 +20,25 @@ from .tokenizer import ChatTokenizer
 
 
 @dataclass(frozen=True, slots=True)
+class TokenLogprobs:
+    """A token of the answer and the log-probabilities of its step."""
+
+    token_id: int
+    step: StepLogprobs
+
+
+@dataclass(frozen=True, slots=True)
 class ChoiceDelta:
-    """New text of one choice; `finish` is set on its last delta. `num_tokens` is the choice's count so far."""
+    """New text of one choice; `finish` is set on its last delta. `num_tokens` is the choice's count so far.
+
+    `logprobs` are those of the tokens whose text begins in what was shown, where the client asked for them.
+    """
 
     index: int
     text: str
     num_tokens: int
     finish: Finish | None = None
+    logprobs: tuple[TokenLogprobs, ...] = ()
 
 
 class Choice:
@@ -42,6 +54,7 @@ class Choice:
         # Where in the text each token begins that a stop could still take back.
         self._token_starts: deque[int] = deque()
         self._num_decoded = 0
+        self._logprobs: deque[tuple[int, TokenLogprobs]] = deque()
         self.num_tokens = 0
         self.finish: Finish | None = None
 
@@ -61,6 +74,7 @@ class Choice:
                 cause = StopCause(kind="calibrated", probability=probability)
                 self._finish(cause, num_unread=num_unread, num_taken_back=1)
                 break
+            self._keep_logprobs(token_id, delta, position)
             pieces.append(self._feed_text(self._detokenizer.feed(token_id)))
             if self._matcher is not None and self._matcher.match is not None:
                 self._finish_at(self._matcher.match, num_unread)
@@ -74,6 +88,15 @@ class Choice:
     def flush(self) -> str:
         """The text held back as a possible stop."""
         return "" if self._matcher is None else self._matcher.flush()
+
+    def take_logprobs(self) -> tuple[TokenLogprobs, ...]:
+        """Log-probabilities of the tokens that were shown since the last call; a token that a stop took back has none."""
+        whole = self.finish is not None and (self._matcher is None or self._matcher.match is None)
+        num_shown = 0 if self._matcher is None else self._matcher.num_returned
+        taken = []
+        while self._logprobs and (whole or self._logprobs[0][0] < num_shown):
+            taken.append(self._logprobs.popleft()[1])
+        return tuple(taken)
 
     def abort(self) -> Finish:
         """End the choice from outside."""
@@ -91,13 +114,21 @@ class Choice:
         probability = head.probability(delta.logprobs[position].top)
         return probability if probability > head.threshold else None
 
+    def _keep_logprobs(self, token_id: int, delta: EngineDelta, position: int) -> None:
+        if self._plan.num_top_logprobs is None:
+            return
+        if position >= len(delta.logprobs):
+            raise MissingLogprobs("the engine sent a token without its log-probabilities")
+        kept = TokenLogprobs(token_id, delta.logprobs[position])
+        # Where its text begins, of the text that is watched for stops; what is not watched is shown at once.
+        watched = self._matcher is not None and self._past_min_tokens()
+        self._logprobs.append((self._num_decoded if watched else -1, kept))
+
     def _past_min_tokens(self) -> bool:
         return self.num_tokens > self._plan.sampling.min_tokens
 
     def _feed_text(self, text: str) -> str:
-        if self._matcher is None:
-            return text
-        if not self._past_min_tokens():
+        if self._matcher is None or not self._past_min_tokens():
             return text
         self._token_starts.append(self._num_decoded)
         self._num_decoded += len(text)
@@ -160,8 +191,9 @@ async def generate(
                     _raise_if_aborted(finish)
                     num_open -= 1
                     record.finishes += _copies(finish, plan.copies)
-                if text or finish is not None:
-                    for made in _deltas(choice, text, plan.copies):
+                logprobs = choice.take_logprobs() if plan.num_top_logprobs is not None else ()
+                if text or logprobs or finish is not None:
+                    for made in _deltas(choice, text, plan.copies, logprobs):
                         yield made
                 if num_open == 0:
                     return
@@ -186,9 +218,11 @@ def _copies(finish: Finish, copies: int) -> list[Finish]:
     return [replace(finish, index=finish.index + copy) for copy in range(copies)]
 
 
-def _deltas(choice: Choice, text: str, copies: int) -> list[ChoiceDelta]:
+def _deltas(
+    choice: Choice, text: str, copies: int, logprobs: tuple[TokenLogprobs, ...]
+) -> list[ChoiceDelta]:
     finishes = [None] * copies if choice.finish is None else _copies(choice.finish, copies)
     return [
-        ChoiceDelta(choice.index + copy, text, choice.num_tokens, finish)
+        ChoiceDelta(choice.index + copy, text, choice.num_tokens, finish, logprobs)
         for copy, finish in enumerate(finishes)
     ]

@@ -35,6 +35,7 @@ class GenerationPlan:
     stop_ids: Mapping[int, StopCause]
     stop_texts: tuple[StopText, ...] = ()
     stop_head: StopHead | None = None
+    num_top_logprobs: int | None = None
     copies: int = 1
     skip_special_tokens: bool = True
 
@@ -72,7 +73,7 @@ def plan_generation(
         presence_penalty=values["presence_penalty"],
         frequency_penalty=values["frequency_penalty"],
         repetition_penalty=values["repetition_penalty"],
-        num_logprobs=None if stop_head is None else NUM_LISTED,
+        num_logprobs=request.num_top_logprobs if stop_head is None else NUM_LISTED,
     )
     return GenerationPlan(
         sampling=sampling,
@@ -80,6 +81,7 @@ def plan_generation(
         stop_ids=stop_ids,
         stop_texts=_stop_texts(request, model),
         stop_head=stop_head,
+        num_top_logprobs=request.num_top_logprobs,
         copies=copies,
         skip_special_tokens=request.skip_special_tokens is not False,
     )

@@ -16,6 +16,7 @@ MAX_STOP_CHARS = 512
 MAX_STOP_TOKEN_IDS = 256
 MAX_N = 128
 MAX_MESSAGES = 4096
+MAX_TOP_LOGPROBS = 20
 
 # Later versions answer these; until then a client is told, not ignored. Values that ask for nothing pass.
 _NOT_YET: dict[str, tuple[Any, ...]] = {
@@ -23,8 +24,6 @@ _NOT_YET: dict[str, tuple[Any, ...]] = {
     "functions": (None, []),
     "response_format": (None, {"type": "text"}),
     "structured_outputs": (None,),
-    "logprobs": (None, False),
-    "top_logprobs": (None, 0),
     "prompt_logprobs": (None,),
     "logit_bias": (None, {}),
     "echo": (None, False),
@@ -132,6 +131,11 @@ class GenerationRequest(RequestPart):
         return self.max_tokens
 
     @property
+    def num_top_logprobs(self) -> int | None:
+        """How many likely tokens to list beside each token of the answer; None where no log-probabilities are asked for."""
+        return None
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The client's stop strings, without repeats, in order."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
@@ -146,6 +150,18 @@ class ChatCompletionRequest(GenerationRequest):
     add_generation_prompt: bool = True
     continue_final_message: bool = False
     chat_template_kwargs: dict[str, Any] = {}
+    logprobs: bool | None = None
+    top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
+
+    @model_validator(mode="after")
+    def _top_logprobs_need_logprobs(self) -> "ChatCompletionRequest":
+        if self.top_logprobs and not self.logprobs:
+            raise InvalidRequest("top_logprobs needs logprobs to be true", param="top_logprobs")
+        return self
+
+    @property
+    def num_top_logprobs(self) -> int | None:
+        return (self.top_logprobs or 0) if self.logprobs else None
 
     @property
     def client_max_tokens(self) -> int | None:
@@ -159,6 +175,11 @@ class CompletionRequest(GenerationRequest):
 
     prompt: str | list[str] | list[TokenId] = Field(min_length=1)
     add_special_tokens: bool = True
+    logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
+
+    @property
+    def num_top_logprobs(self) -> int | None:
+        return self.logprobs
 
     @field_validator("prompt")
     @classmethod

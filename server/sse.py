@@ -10,7 +10,8 @@ from typing import Any
 import orjson
 
 from .finish import Finish
-from .generation import ChoiceDelta
+from .generation import ChoiceDelta, TokenLogprobs
+from .logprobs import LogprobsWriter
 
 DONE = b"data: [DONE]\n\n"
 
@@ -20,6 +21,7 @@ class WholeChoice:
     """One choice collected to its end."""
 
     pieces: list[str] = field(default_factory=list)
+    logprobs: list[TokenLogprobs] = field(default_factory=list)
     finish: Finish | None = None
 
 
@@ -39,7 +41,6 @@ def event(data: Any) -> bytes:
 
 def _finish_fields(finish: Finish) -> dict[str, Any]:
     return {
-        "logprobs": None,
         "finish_reason": finish.finish_reason,
         "stop_reason": finish.cause.stop_reason,
         "stop_detail": finish.stop_detail(),
@@ -53,7 +54,16 @@ class Wire:
     object_name: str
     stream_object_name: str
 
-    def __init__(self, request_id: str, model: str, created: int, *, include_usage: bool) -> None:
+    def __init__(
+        self,
+        request_id: str,
+        model: str,
+        created: int,
+        *,
+        include_usage: bool,
+        logprobs: LogprobsWriter | None = None,
+    ) -> None:
+        self._logprobs = logprobs
         self._head = {"id": request_id, "created": created, "model": model}
         envelope = {
             "id": request_id,
@@ -89,12 +99,21 @@ class Wire:
             {
                 "index": index,
                 **self._text_fields("".join(choice.pieces)),
+                "logprobs": self._written_logprobs(choice.logprobs),
                 **_finish_fields(choice.finish),
             }
             for index, choice in enumerate(choices)
             if choice.finish is not None
         ]
         return {**self._head, "object": self.object_name, "choices": written, "usage": counts}
+
+    def _written_logprobs(self, logprobs: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
+        return None if self._logprobs is None else self._logprobs_object(self._logprobs, logprobs)
+
+    def _logprobs_object(
+        self, writer: LogprobsWriter, logprobs: Sequence[TokenLogprobs]
+    ) -> dict[str, Any]:
+        raise NotImplementedError
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
         raise NotImplementedError
@@ -125,14 +144,22 @@ class ChatWire(Wire):
         ]
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
-        return b'{"index":%d,"delta":{"content":%b},"logprobs":null,"finish_reason":null}' % (
+        return b'{"index":%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}' % (
             delta.index,
             orjson.dumps(delta.text),
+            orjson.dumps(self._written_logprobs(delta.logprobs)),
         )
+
+    def _logprobs_object(
+        self, writer: LogprobsWriter, logprobs: Sequence[TokenLogprobs]
+    ) -> dict[str, Any]:
+        return {"content": writer.chat(logprobs), "refusal": None}
 
     def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
         content = {"content": delta.text} if delta.text else {}
-        return orjson.dumps({"index": delta.index, "delta": content, **_finish_fields(finish)})
+        logprobs = self._written_logprobs(delta.logprobs)
+        head = {"index": delta.index, "delta": content, "logprobs": logprobs}
+        return orjson.dumps({**head, **_finish_fields(finish)})
 
     def _text_fields(self, text: str) -> dict[str, Any]:
         return {"message": {"role": "assistant", "content": text, "refusal": None}}
@@ -146,13 +173,21 @@ class CompletionWire(Wire):
     stream_object_name = "text_completion"
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
-        return b'{"index":%d,"text":%b,"logprobs":null,"finish_reason":null}' % (
+        return b'{"index":%d,"text":%b,"logprobs":%b,"finish_reason":null}' % (
             delta.index,
             orjson.dumps(delta.text),
+            orjson.dumps(self._written_logprobs(delta.logprobs)),
         )
 
+    def _logprobs_object(
+        self, writer: LogprobsWriter, logprobs: Sequence[TokenLogprobs]
+    ) -> dict[str, Any]:
+        return writer.completion(logprobs)
+
     def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
-        return orjson.dumps({"index": delta.index, "text": delta.text, **_finish_fields(finish)})
+        logprobs = self._written_logprobs(delta.logprobs)
+        head = {"index": delta.index, "text": delta.text, "logprobs": logprobs}
+        return orjson.dumps({**head, **_finish_fields(finish)})
 
     def _text_fields(self, text: str) -> dict[str, Any]:
         return {"text": text}

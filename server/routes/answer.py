@@ -14,6 +14,7 @@ from fastapi import Request, Response
 from ..engine import EngineRequest
 from ..errors import EndturnError, EngineDeadError, InternalError, RequestError, Unavailable
 from ..generation import ChoiceDelta, generate
+from ..logprobs import LogprobsWriter
 from ..metrics import RECORD_KEY, RequestRecord
 from ..sampling import GenerationPlan, plan_generation
 from ..schema import GenerationRequest
@@ -41,7 +42,11 @@ async def answer(
     request_id: str = request.scope[REQUEST_ID_KEY]
     include_usage = bool(body.stream_options and body.stream_options.include_usage)
     wire = wire_class(
-        wire_class.id_prefix + request_id, model.name, int(time.time()), include_usage=include_usage
+        wire_class.id_prefix + request_id,
+        model.name,
+        int(time.time()),
+        include_usage=include_usage,
+        logprobs=_logprobs_writer(body, model),
     )
     plan = plan_generation(
         body,
@@ -65,6 +70,11 @@ async def answer(
     # The first event decides the status: what fails before it is an HTTP error, not an event.
     first = await while_connected(request, anext(events))
     return EventStream(first, _with_errors(events))
+
+
+def _logprobs_writer(body: GenerationRequest, model: ServedModel) -> LogprobsWriter | None:
+    number = body.num_top_logprobs
+    return None if number is None else LogprobsWriter(model.tokenizer, number)
 
 
 async def _translated(
@@ -96,6 +106,7 @@ async def _whole(
     async with aclosing(deltas):
         async for delta in deltas:
             choices[delta.index].pieces.append(delta.text)
+            choices[delta.index].logprobs += delta.logprobs
             choices[delta.index].finish = delta.finish
     counts = usage(num_prompt_tokens, _num_tokens(choices))
     return Response(orjson.dumps(wire.whole(choices, counts)), media_type="application/json")

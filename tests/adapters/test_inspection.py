@@ -2,15 +2,16 @@
 
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from adapters.base_to_chat import plan_conversion, write_converted
 from adapters.errors import CheckpointError, ModelFilesError, ProfileError
+from adapters.finding import Severity
 from adapters.inspection import (
     UNKNOWN_ROW,
     UNTRAINED_ROW,
@@ -22,11 +23,11 @@ from adapters.inspection import (
 )
 from tests.checkpoints.bases import build_base, special_ids
 
-from .raw_adapters import CHATML, PLAIN, write, write_raw
+from .raw_adapters import CHATML, PLAIN, Content, write, write_raw
 
 QWEN = special_ids("qwen2_5")
-SWIFT = {"args.json": {"template": "qwen2_5"}}
-DEFAULT = {"args.json": {"template": "default"}}
+SWIFT: Mapping[str, Content] = {"args.json": {"template": "qwen2_5"}}
+DEFAULT: Mapping[str, Content] = {"args.json": {"template": "default"}}
 
 
 @pytest.fixture(scope="module")
@@ -176,11 +177,23 @@ def test_an_adapter_without_a_cause_is_clean(root: Path, tmp_path: Path) -> None
     assert inspection.status == "clean"
 
 
-def test_notes_alone_are_clean(root: Path, tmp_path: Path) -> None:
-    gemma = read_base(build_base("gemma3", root / "notes", weights=False))
-    files = {"args.json": {"template": "deepseek"}, "trainer_state.json": {"global_step": 3}}
-    inspection = inspect_adapter(write_raw(tmp_path, files), gemma)
-    assert {"B6": "note"}.items() <= codes(inspection).items()
+@pytest.mark.parametrize(
+    ("severities", "status"),
+    [
+        ([], "clean"),
+        (["note"], "clean"),
+        (["note", "fixable"], "fixable"),
+        (["mitigated"], "fixable"),
+        (["mitigated", "refused", "note"], "refused"),
+    ],
+)
+def test_the_worst_finding_is_the_status(
+    tmp_path: Path, base: BaseModel, severities: list[Severity], status: str
+) -> None:
+    inspection = inspect_adapter(write_raw(tmp_path, SWIFT), base)
+    first = inspection.findings[0]
+    findings = tuple(replace(first, severity=severity) for severity in severities)
+    assert replace(inspection, findings=findings).status == status
 
 
 def test_the_adapters_own_generation_config_counts(tmp_path: Path, base: BaseModel) -> None:
@@ -193,23 +206,13 @@ def test_the_adapters_own_generation_config_counts(tmp_path: Path, base: BaseMod
 
 def test_a_tokenizer_of_its_own_is_compared(tmp_path: Path, base: BaseModel) -> None:
     text = (base.files.path / "tokenizer.json").read_text()
-    renamed = text.replace("<|endoftext|>", "<|finished|>")
-    config = {"eos_token": "<|finished|>"}
-    adapter = write_raw(
-        tmp_path, {**DEFAULT, "tokenizer.json": renamed, "tokenizer_config.json": config}
-    )
+    adapter = write_raw(tmp_path, DEFAULT)
+    write(adapter, {"tokenizer.json": text.replace("<|endoftext|>", "<|finished|>")})
+    write(adapter, {"tokenizer_config.json": {"eos_token": "<|finished|>"}})
     inspection = inspect_adapter(adapter, base)
     assert codes(inspection)["D5"] == "fixable"
     assert inspection.end_of_turn[0].token == "<|finished|>"
     assert len({entry.id for entry in inspection.end_of_turn}) == len(inspection.end_of_turn)
-
-
-def test_a_converted_adapter_has_its_profile(tmp_path: Path, base: BaseModel) -> None:
-    inspection = inspect_adapter(write_raw(tmp_path / "raw", SWIFT), base)
-    write_converted(plan_conversion(inspection, "test"), tmp_path / "converted")
-    again = inspect_adapter(tmp_path / "converted", base)
-    assert again.profile is not None
-    assert again.profile.end_of_turn == inspection.end_of_turn
 
 
 def test_a_broken_profile_is_refused(tmp_path: Path, base: BaseModel) -> None:
@@ -231,8 +234,16 @@ def misfit(path: Path, change: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("change", ["shape", "layers.40", "blocks.1"])
-@pytest.mark.parametrize("name", ["base", "weighty"])
+@pytest.mark.parametrize(
+    ("name", "change"),
+    [
+        ("base", "shape"),
+        ("base", "layers.40"),
+        ("weighty", "shape"),
+        ("weighty", "layers.40"),
+        ("weighty", "blocks.1"),
+    ],
+)
 def test_weights_of_another_base_are_refused(
     tmp_path: Path, name: str, change: str, request: pytest.FixtureRequest
 ) -> None:
@@ -242,8 +253,8 @@ def test_weights_of_another_base_are_refused(
 
 
 @pytest.fixture
-def broken(root: Path, tmp_path: Path) -> Iterator[Path]:
-    yield build_base("qwen2_5", tmp_path / "broken", weights=False)
+def broken(tmp_path: Path) -> Path:
+    return build_base("qwen2_5", tmp_path / "broken", weights=False)
 
 
 @pytest.mark.parametrize(

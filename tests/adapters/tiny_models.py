@@ -13,7 +13,7 @@ from adapters.stored_tensor import Tensor, of_values, write_tensors
 Architecture = Literal["llama", "qwen2", "qwen3", "gemma3"]
 Array = NDArray[np.float32]
 
-VOCABULARY, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 512, 64, 96, 2, 4, 2, 32
+VOCABULARY, HIDDEN, INTERMEDIATE, LAYERS, HEADS, KV_HEADS, HEAD_DIM = 512, 64, 96, 2, 2, 1, 32
 CLASSES: Mapping[Architecture, tuple[str, str]] = {
     "llama": ("LlamaForCausalLM", "llama"),
     "qwen2": ("Qwen2ForCausalLM", "qwen2"),

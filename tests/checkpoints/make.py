@@ -79,6 +79,11 @@ def lay_out(work: Path) -> None:
     pairs = [{"prompt": row[0]["content"], "completion": " " + row[1]["content"]} for row in rows]
     shutil.copy(HERE / "rows.jsonl", data / "chat.jsonl")
     (data / "pairs.jsonl").write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    # As scripts of earlier years wrote them: one text, with the end token put there by hand.
+    texts = [
+        {"text": pair["prompt"] + pair["completion"] + FAMILIES["qwen2_5"].eos} for pair in pairs
+    ]
+    (data / "texts.jsonl").write_text("".join(json.dumps(text) + "\n" for text in texts))
     tags = {
         "role_tag": "role",
         "content_tag": "content",

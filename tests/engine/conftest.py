@@ -26,10 +26,10 @@ class Process:
     log: Path
 
 
-def start(log: Path, *flags: str) -> Process:
+def start(log: Path, *flags: str, model: str = "demo") -> Process:
     """Start the server under coverage and wait until it is ready."""
     port = free_port()
-    command = [sys.executable, "-m", "coverage", "run", "-m", "server", "serve", "--model", "demo"]
+    command = [sys.executable, "-m", "coverage", "run", "-m", "server", "serve", "--model", model]
     command += ["--port", str(port), "--max-model-len", "2048", "--enforce-eager", *flags]
     with log.open("wb") as out:
         popen = subprocess.Popen(command, cwd=ROOT, stdout=out, stderr=out, env=dict(os.environ))

@@ -58,7 +58,7 @@ def _recipe(
         files={f"{name}.json": json.dumps(settings, indent=2)},
         result=f"out/{name}",
         whole_run=whole_run,
-        turns=1 if data == "pairs" else 2,
+        turns=2 if data == "chat" else 1,
         expected={"template": None, **expected},
         notes=notes,
     )
@@ -116,7 +116,7 @@ RECIPES = [
     _recipe(
         "trl_masked_eos",
         "qwen2_5",
-        "pairs",
+        "texts",
         environment="trl-0.15",
         expected={
             "system": None,
@@ -125,7 +125,7 @@ RECIPES = [
             "causes": ["B2"],
         },
         notes=(
-            "EOS is appended and, being the pad token too, masked by the collator of that release.",
+            "Every text ends with <|endoftext|>, and the collator masks it, since it is the pad token too.",
         ),
     ),
 ]
