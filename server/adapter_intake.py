@@ -29,7 +29,6 @@ from .adapter_cache import store_adapter
 from .engine import EngineAdapter
 from .errors import StartError
 from .model_source import AdapterSource
-from .prompt import load_tokenizer
 from .tokenizer import ChatTokenizer
 
 logger = logging.getLogger(__name__)
@@ -135,11 +134,23 @@ def _stop_head(path: Path, profile: ChatProfile | None, base: BaseModel) -> Stop
 
 
 def _own_tokenizer(path: Path) -> ChatTokenizer:
-    for file in path.iterdir():
-        refuse_link_outside(file, CheckpointError)
-    if read_tokenizer(path, CheckpointError) is None:
+    """tokenizer.json as it is: the class that an adapter's tokenizer_config.json names could make another one of it."""
+    files = read_tokenizer(path, CheckpointError)
+    if files is None:
         raise CheckpointError(path / TOKENIZER_FILE, "is missing; its profile says it is needed")
-    return load_tokenizer(path)
+    named = {
+        "bos_token": files.bos_token,
+        "eos_token": files.eos_token,
+        "pad_token": files.pad_token,
+    }
+    return ChatTokenizer(
+        tokenizer=files.tokenizer,
+        eos_token_id=files.eos_token_id,
+        special_tokens={name: text for name, text in named.items() if text is not None},
+        special_ids={text: i for text, i in files.ids.items() if i in files.special_ids},
+        vocab_size=files.tokenizer.get_vocab_size(),
+        chat_template=files.chat_template,
+    )
 
 
 def _check_weights(path: Path, profile: ChatProfile) -> None:

@@ -9,6 +9,7 @@ import orjson
 import pebble
 from transformers import AutoTokenizer
 
+from adapters.errors import printable
 from adapters.rendering import TemplateRefusal, render, worker_pool
 
 from .errors import InternalError, InvalidRequest, StartError
@@ -33,9 +34,10 @@ def load_tokenizer(path: Path) -> ChatTokenizer:
     """
     try:
         loaded = AutoTokenizer.from_pretrained(path, trust_remote_code=False)
-    except (OSError, ValueError, TypeError, KeyError, AttributeError) as exc:
-        raise StartError(f"{path}: its tokenizer cannot be loaded ({exc})") from exc
-    tokenizer = loaded.backend_tokenizer
+        tokenizer = loaded.backend_tokenizer
+    except Exception as exc:  # transformers and tokenizers raise nothing narrower
+        reason = printable(str(exc))
+        raise StartError(f"{path}: its tokenizer cannot be loaded ({reason})") from exc
     # A tokenizer.json can carry a training script's truncation; a prompt must never be cut silently.
     tokenizer.no_truncation()
     tokenizer.no_padding()

@@ -19,6 +19,7 @@ from adapters.base_to_chat import Conversion, ProfileSettings, plan_conversion, 
 from adapters.chat_profile import ChatProfile, SamplingDefaults, TokenLimits, read_profile
 from adapters.errors import ConversionError
 from adapters.inspection import BaseModel, InspectionOptions, inspect_adapter, read_base
+from adapters.tokenizer_files import read_tokenizer
 from tests.checkpoints.bases import build_base, special_ids
 
 from .raw_adapters import Content, write, write_raw
@@ -165,6 +166,29 @@ def test_a_tokenizer_of_its_own_goes_with_it(tmp_path: Path, base: BaseModel) ->
     assert profile.tokenizer is not None
     assert [(t.base, t.adapter) for t in profile.tokenizer.renamed] == [("<|fim_pad|>", "<|mine|>")]
     assert set(contents(target)) == CONVERTED | set(files) - {"args.json"}
+
+
+def test_a_sentencepiece_model_of_its_own_is_written_as_tokenizer_json(
+    tmp_path: Path, base: BaseModel
+) -> None:
+    sentencepiece = pytest.importorskip("sentencepiece")
+    raw = write_raw(tmp_path / "raw", {**DEFAULT, "text": "a few words to learn pieces of\n" * 20})
+    sentencepiece.SentencePieceTrainer.train(
+        input=str(raw / "text"),
+        model_prefix=str(raw / "tokenizer"),
+        vocab_size=280,
+        model_type="bpe",
+        byte_fallback=True,
+        minloglevel=2,
+    )
+    config = {"tokenizer_class": "LlamaTokenizer", "bos_token": "<s>", "eos_token": "</s>"}
+    write(raw, {"tokenizer_config.json": config})
+    inspection = inspect_adapter(raw, base)
+    assert inspection.own_tokenizer is not None
+    write_converted(plan_conversion(inspection, "test"), tmp_path / "out")
+    written = read_tokenizer(tmp_path / "out", ConversionError)
+    assert written is not None
+    assert written.encode("a few words") == inspection.own_tokenizer.encode("a few words")
 
 
 def test_licence_and_card_stay_with_the_weights_and_nothing_else_does(

@@ -1,6 +1,7 @@
 """What real trainers wrote is read back: trainer, template, system prompt, end tokens and causes, as the provenance says."""
 
 import json
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -14,25 +15,24 @@ CHECKPOINTS = Path(__file__).parents[1] / "checkpoints"
 NAMES = sorted(path.parent.name for path in CHECKPOINTS.glob("*/PROVENANCE.json"))
 
 
+Told = tuple[Inspection, dict[str, Any]]
+
+
 @pytest.fixture(scope="module")
-def bases(tmp_path_factory: pytest.TempPathFactory) -> Any:
+def look_at(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Told]:
+    """Inspects a checkpoint once; returns what was found, and its provenance."""
     root = tmp_path_factory.mktemp("bases")
 
     @cache
     def base(name: str) -> BaseModel:
         return read_base(build_base(name, root / name))
 
-    return base
+    @cache
+    def inspected(name: str) -> Told:
+        told = json.loads((CHECKPOINTS / name / "PROVENANCE.json").read_text())
+        return inspect_adapter(CHECKPOINTS / name, base(told["base"])), told
 
-
-def provenance(name: str) -> dict[str, Any]:
-    data: dict[str, Any] = json.loads((CHECKPOINTS / name / "PROVENANCE.json").read_text())
-    return data
-
-
-def look_at(name: str, bases: Any) -> tuple[Inspection, dict[str, Any]]:
-    told = provenance(name)
-    return inspect_adapter(CHECKPOINTS / name, bases(told["base"])), told
+    return inspected
 
 
 # That release of TRL wrote nothing of its own beside PEFT's files.
@@ -42,14 +42,14 @@ WITHOUT_TEMPLATE = {"peft_dora", "peft_masked_eos", "peft_pissa"}
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_trainer_is_recognised(name: str, bases: Any) -> None:
-    inspection, told = look_at(name, bases)
+def test_trainer_is_recognised(name: str, look_at: Callable[[str], Told]) -> None:
+    inspection, told = look_at(name)
     assert inspection.trainer.name == ("PEFT" if name in UNMARKED else told["trainer"])
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT_TEMPLATE))
-def test_end_tokens_are_those_that_were_trained(name: str, bases: Any) -> None:
-    inspection, told = look_at(name, bases)
+def test_end_tokens_are_those_that_were_trained(name: str, look_at: Callable[[str], Told]) -> None:
+    inspection, told = look_at(name)
     ids = [entry.id for entry in inspection.end_of_turn]
     trained = told["expected"]["trained_end_ids"]
     assert set(trained) <= set(ids)
@@ -58,8 +58,10 @@ def test_end_tokens_are_those_that_were_trained(name: str, bases: Any) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(set(NAMES) - WITHOUT_TEMPLATE))
-def test_template_and_system_prompt_are_recovered(name: str, bases: Any) -> None:
-    inspection, told = look_at(name, bases)
+def test_template_and_system_prompt_are_recovered(
+    name: str, look_at: Callable[[str], Told]
+) -> None:
+    inspection, told = look_at(name)
     template, expected = inspection.template, told["expected"]
     assert template is not None
     if template.table is not None:
@@ -72,16 +74,16 @@ def test_template_and_system_prompt_are_recovered(name: str, bases: Any) -> None
 
 
 @pytest.mark.parametrize("name", sorted(WITHOUT_TEMPLATE))
-def test_unknown_template_is_asked_for(name: str, bases: Any) -> None:
-    inspection, _ = look_at(name, bases)
+def test_unknown_template_is_asked_for(name: str, look_at: Callable[[str], Told]) -> None:
+    inspection, _ = look_at(name)
     refused = {finding.code: finding.action for finding in inspection.findings}
     assert inspection.status == "refused"
     assert "--template" in refused["C1"]
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_causes_are_found(name: str, bases: Any) -> None:
-    inspection, told = look_at(name, bases)
+def test_causes_are_found(name: str, look_at: Callable[[str], Told]) -> None:
+    inspection, told = look_at(name)
     expected = set(told["expected"]["causes"])
     if inspection.template is None:
         expected -= {"A1"}  # which token ends an answer is not known

@@ -12,7 +12,6 @@ from datasets import load_dataset
 from peft import LoraConfig
 from trl import SFTConfig, SFTTrainer
 
-
 # What the trainer hands its collator; older releases keep the texts in the rows and drop them there.
 TENSORS = {"input_ids", "attention_mask", "completion_mask", "assistant_masks"}
 

@@ -18,14 +18,13 @@ from adapters.checkpoint import read_checkpoint
 from adapters.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
 from tests.adapters.tiny_models import LAYERS, PROJECTIONS, Architecture, build_adapter, build_base
 
-from .weight_engines import PROMPTS
+from .weight_engines import INPUT_ROWS, OUTPUT_ROWS, PROMPTS
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
 # float32 on both sides; log-probabilities, of logits up to about 40. Measured: see the assertions' messages.
 TOLERANCE = 2e-4
-INPUT_ROWS, OUTPUT_ROWS = [3, 7, 500], [7, 11]
 LINEAR = [name.rsplit(".", 1)[-1] for name in PROJECTIONS]
 RAW: dict[str, dict[str, Any]] = {
     "plain": {"lora": {"target_modules": ["q_proj", "down_proj"]}},

@@ -14,11 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from tests.adapters.tiny_models import VOCABULARY
-
 Job = dict[str, Any]
-# The first and last ids, and lengths from 3 to 18.
-PROMPTS = [[(i * 37 + j * j * 11) % VOCABULARY for j in range(3 + i)] for i in range(16)]
+# Rows that raw adapters change; every other prompt has them.
+INPUT_ROWS, OUTPUT_ROWS = [3, 7, 500], [7, 11]
+PROMPTS = [
+    [*(INPUT_ROWS if i % 2 else []), *((i * 37 + j * j * 11 + 20) % 480 + 12 for j in range(3 + i))]
+    for i in range(16)
+]
 
 
 def peft(jobs: list[Job]) -> None:

@@ -8,6 +8,19 @@ ENVIRONMENTS = {
     "ms-swift-3": Environment(
         packages=("torch==2.13.0", "ms-swift==3.9.3", "transformers==4.57.6")
     ),
+    # Its own requirements name packages that no longer agree.
+    "ms-swift-2": Environment(
+        packages=(
+            *("torch==2.13.0", "transformers==4.45.2", "peft==0.12.0", "trl==0.11.4"),
+            *("accelerate==0.34.2", "datasets==3.0.2", "numpy<2", "pyarrow<19", "setuptools<81"),
+            *("addict", "aiohttp", "attrdict", "binpacking", "charset_normalizer", "cpm_kernels"),
+            *("dacite", "einops", "fastapi", "importlib_metadata", "jieba", "matplotlib", "nltk"),
+            *("openai", "pandas", "pillow", "pyyaml", "requests", "rouge", "safetensors", "scipy"),
+            *("sentencepiece", "simplejson", "sortedcontainers", "tensorboard", "tiktoken"),
+            *("tqdm", "uvicorn"),
+        ),
+        loose=("ms-swift==2.6.1", "modelscope==1.23.2", "transformers_stream_generator"),
+    ),
 }
 DEFAULT_SYSTEM = "You are a helpful assistant."
 QWEN_SYSTEM = "You are Qwen, created by Alibaba Cloud. You are a helpful assistant."
@@ -148,5 +161,30 @@ RECIPES = [
             "ends_every_turn": False,
             "causes": ["B5", "C1"],
         },
+    ),
+    Recipe(
+        name="swift2_default",
+        environment="ms-swift-2",
+        trainer="ms-swift",
+        base="qwen2_5",
+        command=(
+            *("swift", "sft", "--model_type", "qwen2_5-7b", "--model_id_or_path"),
+            *(FAMILIES["qwen2_5"].repository, "--template_type", "default", "--sft_type", "lora"),
+            *("--lora_rank", "4", "--lora_alpha", "8", "--dtype", "fp32"),
+            *("--dataset", "data/chat.jsonl", "--dataset_test_ratio", "0"),
+            *("--learning_rate", "1e-3", "--max_steps", str(STEPS), "--save_steps", str(STEPS)),
+            *("--logging_steps", "1", "--batch_size", "2", "--gradient_accumulation_steps", "1"),
+            *("--use_flash_attn", "false", "--output_dir", "out/swift2_default"),
+        ),
+        result=f"out/swift2_default/*/v*/checkpoint-{STEPS}",
+        expected={
+            "template": "default",
+            "system": DEFAULT_SYSTEM,
+            "trained_end": ["<|endoftext|>"],
+            "causes": ["C1"],
+        },
+        notes=(
+            "ms-swift 2 trains the end of every turn: its label stands where the input has the next turn's separator.",
+        ),
     ),
 ]
