@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .base_identity import architecture, base_name, base_shape, text_config
+from .base_identity import architecture, base_name, base_shape, vocab_size
 from .chat_profile import (
     PROFILE_FILE,
     BaseModelRef,
@@ -48,6 +48,12 @@ class ProfileSettings:
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     max_tokens: TokenLimits = field(default_factory=TokenLimits)
 
+    def given(self) -> dict[str, object]:
+        """The fields of a profile that are not as they are without any setting."""
+        nothing = ProfileSettings()
+        parts: dict[str, object] = {"sampling": self.sampling, "max_tokens": self.max_tokens}
+        return {name: part for name, part in parts.items() if part != getattr(nothing, name)}
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Conversion:
@@ -71,6 +77,11 @@ def plan_conversion(
         reasons = "; ".join(f"{f.code}: {f.evidence}: {f.action}" for f in refused)
         raise ConversionError(inspection.checkpoint.path, f"cannot be converted: {reasons}")
     settings = settings or ProfileSettings()
+    if inspection.profile is not None:
+        changed = inspection.profile.model_copy(update=settings.given())
+        return Conversion(
+            inspection=inspection, profile=changed, template=inspection.template.source
+        )
     base, trainer, template = inspection.base, inspection.trainer, inspection.template
     profile = ChatProfile(
         format=1,
@@ -78,7 +89,7 @@ def plan_conversion(
         base=BaseModelRef(
             name=base_name(inspection.checkpoint.config, base.files.path.name),
             architecture=architecture(base.files.config),
-            vocab_size=text_config(base.files.config).get("vocab_size"),
+            vocab_size=vocab_size(base.files.config),
             shape=base_shape(base.files, base.tokenizer),
             weights=inspection.weights.base_weights,
         ),
@@ -115,42 +126,62 @@ def write_converted(conversion: Conversion, target: Path, *, force: bool = False
     """Write the converted adapter to `target`, by way of a sibling that is renamed when it is whole.
 
     Raises:
-        ConversionError: `target` exists and `force` is not set, or holds something else than an adapter.
+        ConversionError: `target` exists and `force` is not set, or holds something else than an adapter, or cannot be
+            written.
     """
     _refuse_existing(target, force=force)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name:
-        made = Path(name) / "adapter"
-        made.mkdir()
-        _write_files(conversion, made)
-        if target.exists():
-            # What was there is moved away whole and goes with the temporary directory.
-            target.rename(Path(name) / "replaced")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{target.name}-", dir=target.parent) as name:
+            made = Path(name) / "adapter"
+            made.mkdir()
+            _write_files(conversion, made)
+            _put(made, target, Path(name) / "replaced" if force else None)
+    except OSError as exc:
+        raise ConversionError(target, f"cannot be written ({exc.strerror or exc})") from exc
+
+
+def _put(made: Path, target: Path, replaced: Path | None) -> None:
+    """Rename `made` to `target`; what was there goes to `replaced` and comes back where that fails."""
+    if replaced is None or not target.exists():
         made.rename(target)
+        return
+    target.rename(replaced)
+    try:
+        made.rename(target)
+    except OSError:
+        replaced.rename(target)
+        raise
 
 
 def _write_files(conversion: Conversion, made: Path) -> None:
     inspection = conversion.inspection
     write_weights(inspection.weights, made)
     if inspection.profile is not None:
-        _copy_profile(inspection, made)
+        _copy_converted(conversion, made)
         return
     (made / TEMPLATE_FILE).write_text(conversion.template, encoding="utf-8")
     for name in (*TOKENIZER_FILES, *DOCUMENTS):
         _copy(inspection.checkpoint.path / name, made / name)
+    own = inspection.own_tokenizer
+    if own is not None and not (made / TOKENIZER_FILE).exists():
+        own.tokenizer.save(str(made / TOKENIZER_FILE))  # from a sentencepiece model
     weights = conversion.profile.weights.model_copy(update={"files": _digests(made)})
     profile = conversion.profile.model_copy(update={"weights": weights})
     write_profile(profile, made)
 
 
-def _copy_profile(inspection: Inspection, made: Path) -> None:
-    """An adapter that is converted already stays as it is, byte for byte."""
-    profile = inspection.profile
-    names = [PROFILE_FILE, *TOKENIZER_FILES, *DOCUMENTS]
-    if profile is not None:
-        names.append(profile.template.file)
-    for name in names:
-        _copy(inspection.checkpoint.path / name, made / name)
+def _copy_converted(conversion: Conversion, made: Path) -> None:
+    """An adapter that is converted already stays as it is, byte for byte, but for what `--set` changes."""
+    inspection = conversion.inspection
+    source = inspection.checkpoint.path
+    template = source / conversion.profile.template.file
+    if not template.is_file():
+        raise ConversionError(template, "is missing; convert the raw adapter again")
+    for name in (PROFILE_FILE, template.name, *TOKENIZER_FILES, *DOCUMENTS):
+        _copy(source / name, made / name)
+    if conversion.profile != inspection.profile:
+        write_profile(conversion.profile, made)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -160,13 +191,17 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _refuse_existing(target: Path, *, force: bool) -> None:
-    if not target.exists():
+    if not target.exists() and not target.is_symlink():
         return
     if not force:
         raise ConversionError(
             target, "exists; choose another directory, or replace it with --force"
         )
-    if not target.is_dir() or (any(target.iterdir()) and not (target / PROFILE_FILE).is_file()):
+    if (
+        target.is_symlink()
+        or not target.is_dir()
+        or (any(target.iterdir()) and not (target / PROFILE_FILE).is_file())
+    ):
         raise ConversionError(
             target, f"is no converted adapter (it has no {PROFILE_FILE}); not replaced"
         )

@@ -4,18 +4,23 @@ Reads the data, renders it by the profile's template, has base + adapter read ev
 written as refused: a profile never carries a head below the stated quality.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from .answer_logprobs import AnswerLogprobs, ModelOptions, answer_logprobs
-from .answer_tokens import SkippedAnswer, TokenizedAnswer, tokenize_answers
-from .chat_profile import ChatProfile, read_profile, write_profile
+from .answer_logprobs import ModelOptions, answer_logprobs
+from .answer_tokens import SkippedAnswer, TokenizedAnswers, tokenize_answers
+from .chat_profile import PROFILE_FILE, ChatProfile, read_profile, write_profile
 from .conversations import ConversationData, read_conversations
-from .errors import CheckpointError, ConversionError
-from .inspection import BaseModel
+from .errors import CheckpointError, DataError, ModelFilesError, ProfileError
 from .json_file import read_text
-from .stop_head_fit import FitOptions, StopHeadOutcome, fit_stop_head, sentence_judge
+from .stop_head_fit import (
+    MIN_ANSWERS,
+    FitOptions,
+    StopHeadOutcome,
+    fit_stop_head,
+    sentence_judge,
+)
 from .tokenizer_files import MAX_TEMPLATE_BYTES, TokenizerFiles, read_tokenizer
 
 MAX_ANSWER_TOKENS = 2048
@@ -40,29 +45,32 @@ class Calibration:
     skipped: tuple[SkippedAnswer, ...]
 
 
-Progress = Callable[[Iterator[AnswerLogprobs], int], Iterator[AnswerLogprobs]]
+Progress = Callable[[int, int], None]
 
 
 def calibrate(
     adapter: Path,
-    base: BaseModel,
-    model: Path,
+    base: Path,
     data: Path,
-    options: CalibrationOptions,
-    progress: Progress,
+    options: CalibrationOptions | None = None,
+    progress: Progress | None = None,
 ) -> Calibration:
     """Fit a stop head for the converted adapter in `adapter`.
 
     Args:
-        model: the directory whose weights are loaded: the base, its overlay, or `adapter` itself where it is merged.
-        progress: gets the answers as they are read and how many there are; returns them.
+        base: the base's directory, an overlay of it where the adapter needs rows; not read where the adapter is merged.
+        progress: told how many answers were read by the model, and of how many.
 
     Raises:
-        ConversionError: it is not converted, or too few answers can be used.
+        ProfileError: it is not converted.
+        DataError: too few answers can be used.
         AdapterError: a file is broken.
     """
+    options = options or CalibrationOptions()
     profile = converted_profile(adapter)
-    tokenizer = _tokenizer(adapter, profile, base)
+    merged = profile.weights.path == "merge"
+    model = adapter if merged else base
+    tokenizer = _tokenizer(adapter if merged or profile.tokenizer is not None else base)
     template = read_text(
         adapter / profile.template.file, CheckpointError, max_bytes=MAX_TEMPLATE_BYTES
     )
@@ -70,14 +78,13 @@ def calibrate(
     tokenized = tokenize_answers(
         read.conversations, template, tokenizer, max_tokens=options.max_tokens
     )
-    _refuse_too_few(tokenized.answers, tokenized.skipped, data, options.fit)
-    weights = None if model == adapter else adapter
-    answers = list(
-        progress(
-            answer_logprobs(model, weights, tokenized.answers, options.model),
-            len(tokenized.answers),
-        )
-    )
+    _refuse_too_few(tokenized, data, options.fit)
+    answers = []
+    weights = None if merged else adapter
+    for found in answer_logprobs(model, weights, tokenized.answers, options.model):
+        answers.append(found)
+        if progress is not None:
+            progress(len(answers), len(tokenized.answers))
     outcome = fit_stop_head(answers, sentence_judge(tokenizer), options.fit, data=read.sha256)
     return Calibration(outcome=outcome, data=read, skipped=tokenized.skipped)
 
@@ -101,32 +108,30 @@ def converted_profile(adapter: Path) -> ChatProfile:
     """The profile of a converted adapter.
 
     Raises:
-        ConversionError: it has none.
+        ProfileError: it has none.
     """
     profile = read_profile(adapter)
     if profile is None:
-        raise ConversionError(adapter, "is a raw adapter; convert it first: endturn convert")
+        raise ProfileError(adapter / PROFILE_FILE, "is missing: a raw adapter; convert it first")
     return profile
 
 
-def _tokenizer(adapter: Path, profile: ChatProfile, base: BaseModel) -> TokenizerFiles:
-    if profile.tokenizer is None:
-        return base.tokenizer
-    own = read_tokenizer(adapter, CheckpointError)
-    if own is None:
-        raise CheckpointError(adapter, "has lost its tokenizer.json; convert it again")
-    return own
+def _tokenizer(path: Path) -> TokenizerFiles:
+    tokenizer = read_tokenizer(path, ModelFilesError, follow_links=True)
+    if tokenizer is None:
+        raise ModelFilesError(path, "has no tokenizer.json")
+    return tokenizer
 
 
-def _refuse_too_few(
-    answers: Sequence[TokenizedAnswer],
-    skipped: Sequence[SkippedAnswer],
-    data: Path,
-    options: FitOptions,
-) -> None:
-    if len({answer.line for answer in answers}) >= options.folds:
+def _refuse_too_few(tokenized: TokenizedAnswers, data: Path, options: FitOptions) -> None:
+    lines = {answer.line for answer in tokenized.answers}
+    if len(tokenized.answers) >= MIN_ANSWERS and len(lines) >= options.folds:
         return
-    why = f"; line {skipped[0].line}: {skipped[0].reason}" if skipped else ""
-    raise ConversionError(
-        data, f"{len(answers)} answers can be used, which is too few to calibrate on{why}"
+    why = ""
+    if tokenized.skipped:
+        why = f"; {len(tokenized.skipped)} were left out: {tokenized.skipped[0].reason}"
+    raise DataError(
+        data,
+        f"has {len(tokenized.answers)} answers in {len(lines)} conversations to fit on, "
+        f"at least {MIN_ANSWERS} are needed{why}",
     )

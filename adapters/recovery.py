@@ -127,7 +127,7 @@ class _Recovery:
             trained_end=self._texts(table.trained_end),
             turn_start=self._texts(table.turn_start),
             role_markers=table.role_markers or self._spelled(table),
-            ends_every_turn=table.ends_every_turn,
+            ends_every_turn=table.ends_every_turn or self.trainer.trains_every_end,
             inside=frozenset(),
         )
         return RecoveredTemplate(

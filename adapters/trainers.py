@@ -57,6 +57,7 @@ class TrainerRecord:
     cuts_samples: str | None = None
     leaves_ends_out: str | None = None
     trained_tokens: tuple[str, ...] | None = None
+    trains_every_end: bool = False
     num_steps: int | None = None
 
 
@@ -95,6 +96,8 @@ def _ms_swift(checkpoint: Checkpoint) -> TrainerRecord | None:
         cuts_samples=_pairs(name, args, "truncation_strategy", "max_length")
         if strategy in ("left", "right")
         else None,
+        # ms-swift 2.x puts the end's label where the next turn's separator begins.
+        trains_every_end=name == "sft_args.json",
         evidence=(_pairs(name, args, "template"),),
     )
 

@@ -1,13 +1,11 @@
 """`endturn calibrate`: fit a stop head for a converted adapter, and say what it is worth."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adapters.answer_logprobs import AnswerLogprobs
 from adapters.base_rows import read_base_rows
 from adapters.calibration import (
     Calibration,
@@ -24,6 +22,13 @@ from .base_overlays import base_for
 from .model_source import resolve_base
 from .settings import default_cache_dir
 
+COLUMNS = (
+    TextColumn("reading answers"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+)
+
 
 def calibrate_command(adapter: Path, base: str, data: Path, *, max_answers: int, seed: int) -> int:
     """Calibrate, write the profile, print the figures. 0 also where the head is refused: the profile says so."""
@@ -37,23 +42,18 @@ def calibrate_command(adapter: Path, base: str, data: Path, *, max_answers: int,
         overlay = base_for(model.files, [(adapter.name, rows)], cache_dir, allow_overlay=False)
         path = overlay.path
     options = CalibrationOptions(max_answers=max_answers, fit=FitOptions(seed=seed))
-    calibration = calibrate(
-        adapter, model, path, data, options, lambda answers, total: _shown(answers, total, out)
-    )
+    with Progress(*COLUMNS, console=out, transient=True) as shown:
+        task = shown.add_task("", total=None)
+        calibration = calibrate(
+            adapter,
+            path,
+            data,
+            options,
+            lambda done, of: shown.update(task, completed=done, total=of),
+        )
     write_stop_head(adapter, calibration)
     _print(calibration, out)
     return 0
-
-
-def _shown(answers: Iterator[AnswerLogprobs], total: int, out: Console) -> Iterator[AnswerLogprobs]:
-    columns = (
-        TextColumn("reading answers"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=out, transient=True) as progress:
-        yield from progress.track(answers, total=total)
 
 
 def _print(calibration: Calibration, out: Console) -> None:

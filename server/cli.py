@@ -10,7 +10,8 @@ import typer
 from pydantic.fields import FieldInfo
 
 from . import __version__
-from .cli_adapters import calibrate, convert, inspect, run_command
+from .cli_adapters import calibrate, convert, inspect, run_command, verify
+from .cli_engine import engine_starter
 from .errors import StartError
 from .settings import ENV_PREFIX, Settings, read_settings
 
@@ -106,18 +107,11 @@ def _serve(flags: dict[str, Any], extra: list[str]) -> int:
     from .logs import configure_logging
 
     configure_logging(settings.log_level)
-    try:
-        from .vllm_engine import VLLMEngine, parse_engine_flags
-    except ModuleNotFoundError as exc:
-        raise StartError(
-            f"{exc}; install the engine: pip install 'endturn[cpu]' or 'endturn[cuda]'"
-        ) from exc
+    start = engine_starter([*settings.engine_args, *extra])
     from prometheus_client import REGISTRY
 
     from .serving import serve as serve_until_stopped
 
-    engine_flags = parse_engine_flags([*settings.engine_args, *extra])
-    start = lambda base, adapters: VLLMEngine.start(base.path, adapters, engine_flags)  # noqa: E731
     return asyncio.run(serve_until_stopped(settings, start, REGISTRY))
 
 
@@ -144,6 +138,7 @@ def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
 
 for command in (inspect, convert, calibrate):
     app.command()(command)
+app.command(context_settings={"ignore_unknown_options": True})(verify)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""The command line of base_to_chat: inspect, convert, calibrate. Heavy imports wait until a command runs."""
+"""The command line of base_to_chat: inspect, convert, calibrate, verify. Heavy imports wait until a command runs."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from .errors import StartError
+from .errors import EndturnError
 
 AdapterArgument = Annotated[
     str, typer.Argument(metavar="ADAPTER", help="Adapter or training run directory, or demo:NAME.")
@@ -113,13 +113,74 @@ def calibrate(
     run_command(lambda: calibrate_command(adapter, base, data, max_answers=answers, seed=seed))
 
 
+def verify(
+    adapters: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="ADAPTER...",
+            help="Adapter directories, or NAME=DIRECTORY, or demo:NAME; then flags of vLLM's engine.",
+        ),
+    ],
+    base: BaseOption,
+    data: Annotated[
+        Path, typer.Option(help="Held-out conversations: JSONL of messages, ShareGPT or Alpaca.")
+    ],
+    answers: Annotated[int, typer.Option(help="Answers of it that are asked for.", min=1)] = 200,
+    sample: Annotated[
+        int, typer.Option(help="Of these, how many are replayed and asked in other ways.", min=1)
+    ] = 40,
+    cap: Annotated[
+        int | None,
+        typer.Option(help="max_tokens of every request; default: the profile's.", min=1),
+    ] = None,
+    seed: SeedOption = 0,
+    report: Annotated[
+        Path | None, typer.Option(help="Write a self-contained HTML page here.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+    write: Annotated[
+        bool, typer.Option("--write", help="Write the recommended settings into endturn.json.")
+    ] = False,
+) -> None:
+    """Ask adapters held-out questions with the guards off and on, and say what changed.
+
+    Flags of vLLM's engine come last: endturn verify ADAPTER --base BASE --data FILE -- --max-model-len 4096
+
+    Exit status: 0, 1 a replayed answer was no exact prefix of what the model said, 2 an error.
+    """
+    from .cli_engine import engine_starter
+    from .logs import configure_logging
+    from .verify_command import VerifyQuestion, verify_command
+
+    at = next((i for i, word in enumerate(adapters) if word.startswith("-")), len(adapters))
+    question = VerifyQuestion(
+        adapters=tuple(adapters[:at]),
+        base=base,
+        data=data,
+        max_answers=answers,
+        sample=sample,
+        cap=cap,
+        seed=seed,
+        report=report,
+        as_json=as_json,
+        write=write,
+        engine_flags=tuple(adapters[at:]),
+    )
+
+    def start_and_verify() -> int:
+        configure_logging("warning")
+        return verify_command(question, engine_starter(question.engine_flags, quiet=True))
+
+    run_command(start_and_verify)
+
+
 def run_command(run: Callable[[], int]) -> None:
     """Run a command; what goes wrong is one line on stderr and exit status 2."""
-    from adapters.errors import AdapterError
+    from adapters.errors import AdapterError, printable
 
     try:
         status = run()
-    except (StartError, AdapterError) as exc:
-        typer.echo(f"endturn: {exc}", err=True)
+    except (EndturnError, AdapterError) as exc:
+        typer.echo(f"endturn: {printable(str(exc))}", err=True)
         raise typer.Exit(2) from None
     raise typer.Exit(status)

@@ -145,6 +145,35 @@ def test_axolotls_other_settings_train_every_end(tmp_path: Path, config: str) ->
     assert record.leaves_ends_out is None
 
 
+TORCHTUNE = """\
+output_dir: out
+tokenizer:
+  _component_: torchtune.models.{family}.{family}_tokenizer
+  path: vocab.json
+  max_seq_len: {length}
+model:
+  max_seq_len: 2048
+"""
+
+
+@pytest.mark.parametrize(
+    ("family", "length", "leaves_out"),
+    [
+        ("qwen2_5", "null", False),
+        ("qwen2_5", "512", True),
+        ("llama3", "512", False),  # <|end_of_text|> is the token that is masked
+    ],
+)
+def test_torchtunes_tokenizer_names_the_template_and_may_mask_the_end(
+    tmp_path: Path, family: str, length: str, leaves_out: bool
+) -> None:
+    config = TORCHTUNE.format(family=family, length=length)
+    record = recognised(tmp_path, {"torchtune_config.yaml": config})
+    assert record.template == family
+    assert record.evidence[0].endswith(f"torchtune.models.{family}.{family}_tokenizer")
+    assert (record.leaves_ends_out is not None) == leaves_out
+
+
 LAYOUTS: Mapping[str, tuple[str, Mapping[str, Content], str]] = {
     "ms-swift's run directory": (
         "v0-20241124-080000/checkpoint-20",

@@ -188,6 +188,20 @@ def test_settings_go_into_the_profile(tmp_path: Path, bare: Path) -> None:
     assert (profile.max_tokens.default, profile.max_tokens.limit) == (64, 512)
 
 
+def test_a_converted_adapter_is_clean_and_takes_other_settings(tmp_path: Path, bare: Path) -> None:
+    adapter = write_raw(tmp_path / "raw", {"args.json": {"template": "default"}})
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert run("convert", adapter, "--base", bare, "-o", first).exit_code == 0
+    assert run("inspect", first, "--base", bare).exit_code == 0
+    words = ("convert", first, "--base", bare, "-o", second, "--set", "max_tokens=9")
+    assert run(*words).exit_code == 0
+    one, other = read_profile(first), read_profile(second)
+    assert one is not None
+    assert other is not None
+    assert other.max_tokens.default == 9
+    assert other.model_copy(update={"max_tokens": one.max_tokens}) == one
+
+
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
@@ -265,7 +279,11 @@ def test_a_base_that_is_not_there_is_named(tmp_path: Path, where: str) -> None:
 
 @pytest.mark.parametrize(
     "raised",
-    [LocalEntryNotFoundError("offline"), OSError("no network"), ConnectionError("refused")],
+    [
+        LocalEntryNotFoundError("offline\nand so on"),
+        OSError("no network"),
+        ConnectionError("refused"),
+    ],
 )
 def test_a_hub_that_has_not_got_the_base_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, raised: Exception
