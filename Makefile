@@ -15,7 +15,7 @@ COVERAGE := $(BIN)/coverage run -m pytest
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage bench demo-adapter lock clean
+.PHONY: help install serve test fmt lint types arch unit engine coverage bench demo-adapter demo-head lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -63,6 +63,9 @@ bench: install ## the runaway table of the README
 
 demo-adapter: install ## make the demo's adapter again (about 40 minutes on two cores)
 	@$(BIN)/python -m tests.demo.train $(ARGS)
+
+demo-head: install ## fit the demo's stop head again (a minute)
+	@$(BIN)/python -m tests.demo.head
 
 lock: install ## resolve the lock files again
 	@$(BIN)/python docker/lock.py

@@ -43,15 +43,20 @@ _BLOCK_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProfileSettings:
-    """What the user adds to the profile: `--set`."""
+    """What the user adds to the profile: `--set`, and a stop head that was fitted before."""
 
     sampling: SamplingDefaults = field(default_factory=SamplingDefaults)
     max_tokens: TokenLimits = field(default_factory=TokenLimits)
+    stop_head: dict[str, object] | None = None
 
     def given(self) -> dict[str, object]:
         """The fields of a profile that are not as they are without any setting."""
         nothing = ProfileSettings()
-        parts: dict[str, object] = {"sampling": self.sampling, "max_tokens": self.max_tokens}
+        parts: dict[str, object] = {
+            "sampling": self.sampling,
+            "max_tokens": self.max_tokens,
+            "stop_head": self.stop_head,
+        }
         return {name: part for name, part in parts.items() if part != getattr(nothing, name)}
 
 
@@ -111,6 +116,7 @@ def plan_conversion(
         role_markers=template.turns.role_markers if template.marks_turns_with_text else (),
         sampling=settings.sampling,
         max_tokens=settings.max_tokens,
+        stop_head=settings.stop_head,
         guard=_guard(inspection.findings),
         weights=WeightFiles(
             rank=inspection.weights.rank,

@@ -22,7 +22,8 @@ def test_wheel_holds_both_packages_and_the_demo(tmp_path: Path) -> None:
         names = set(archive.namelist())
     assert {name.split("/")[0].split("-")[0] for name in names} == {"server", "adapters", "endturn"}
     templates = (ROOT / "adapters" / "templates").rglob("*.jinja")
-    for path in [*(ROOT / "server" / "demo").glob("pydoc/*"), *templates]:
+    head = ROOT / "server" / "demo" / "stop_head.json"
+    for path in [*(ROOT / "server" / "demo").glob("pydoc/*"), head, *templates]:
         assert str(path.relative_to(ROOT)) in names
 
 

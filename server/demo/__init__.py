@@ -4,6 +4,7 @@ Two names for the same checkpoint: `pydoc-raw` as its trainer left it, `pydoc` r
 under and subject to the Gemma Terms of Use found at ai.google.dev/gemma/terms.
 """
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -29,12 +30,16 @@ GEMMA_NOTICE = (
     "The demo's model and adapter are Gemma and a derivative of it, provided under and subject to the "
     "Gemma Terms of Use found at ai.google.dev/gemma/terms"
 )
+STOP_HEAD = Path(__file__).parent / "stop_head.json"
 # The committed checkpoint, and the names it is served under: whether it is converted for that name.
 DEMO_ADAPTER = Path(__file__).parent / "pydoc"
 DEMO_ADAPTERS: Mapping[str, bool] = {"pydoc": True, "pydoc-raw": False}
-# What `convert --set temperature=0 --set max_tokens=256 --set max_tokens_limit=1024` writes.
+# What `convert --set temperature=0 --set max_tokens=256 --set max_tokens_limit=1024 --data tests/demo/train.jsonl`
+# writes; fitting takes torch and half a minute, so its result is kept (`make demo-head`).
 DEMO_SETTINGS = ProfileSettings(
-    sampling=SamplingDefaults(temperature=0.0), max_tokens=TokenLimits(default=256, limit=1024)
+    sampling=SamplingDefaults(temperature=0.0),
+    max_tokens=TokenLimits(default=256, limit=1024),
+    stop_head=json.loads(STOP_HEAD.read_bytes()),
 )
 
 

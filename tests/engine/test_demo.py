@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +117,33 @@ def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
     assert shown
 
 
+def test_the_stop_head_ends_an_answer(process: Process) -> None:
+    with sdk(process) as api:
+        choice = api.chat.completions.create(model="pydoc", messages=MESSAGES).choices[0]
+        detail = choice.model_extra["stop_detail"]  # type: ignore[index]
+    assert choice.finish_reason == "stop"
+    assert detail["kind"] == "calibrated"
+    assert detail["probability"] > DEMO_SETTINGS.stop_head["threshold"]  # type: ignore[index]
+
+
+def test_a_clients_logprobs_are_whole_beside_stop_heads(process: Process) -> None:
+    """vLLM's `logprob_token_ids` would overwrite them in a shared batch; the top list does not."""
+
+    def ask(number: int) -> list[int]:
+        fields: Any = {"logprobs": True, "top_logprobs": 5} if number % 2 else {}
+        with sdk(process) as api:
+            reply = api.chat.completions.create(
+                model="pydoc", messages=MESSAGES, temperature=0.7, max_tokens=24, **fields
+            )
+        found = reply.choices[0].logprobs
+        return [] if found is None else [len(token.top_logprobs) for token in found.content or []]
+
+    with ThreadPoolExecutor(8) as threads:
+        sizes = list(threads.map(ask, range(8)))
+    assert all(listed and set(listed) == {5} for listed in sizes[1::2])
+    assert not any(sizes[::2])
+
+
 def test_sampling_fields_reach_the_engine(client: httpx.Client) -> None:
     body = {
         "model": "pydoc",
@@ -194,7 +222,7 @@ def test_client_that_leaves_frees_the_engine_within_a_second(
 
 def test_metrics_of_ours_and_vllms_are_on_one_page(client: httpx.Client) -> None:
     page = client.get("/metrics").text
-    assert 'endturn_rescued_total{adapter="pydoc",kind="role_marker"}' in page
+    assert 'endturn_rescued_total{adapter="pydoc",kind="calibrated"}' in page
     assert "vllm:generation_tokens_total" in page
 
 
