@@ -15,14 +15,14 @@ def engine_starter(
     """What starts vLLM with these flags of its own.
 
     Args:
-        quiet: keep vLLM's log to warnings, unless its own variable says otherwise.
+        quiet: keep vLLM's log to errors, unless its own variable says otherwise.
 
     Raises:
         StartError: vLLM is not installed, or a flag is not one of its.
     """
     if quiet:
         # vLLM reads its level from the environment, in its other processes too.
-        os.environ.setdefault("VLLM_LOGGING_LEVEL", "WARNING")
+        os.environ.setdefault("VLLM_LOGGING_LEVEL", "ERROR")
     try:
         from .vllm_engine import VLLMEngine, parse_engine_flags
     except ModuleNotFoundError as exc:

@@ -184,7 +184,7 @@ RECIPES = [
             "causes": ["C1"],
         },
         notes=(
-            "ms-swift 2 trains the end of every turn: its label stands where the input has the next turn's separator.",
+            "ms-swift up to 3.3.0 trains the end of every turn: its label stands where the input has the next turn's separator.",
         ),
     ),
 ]
