@@ -1,6 +1,8 @@
 """Parts of a base directory that an overlay or a merged model writes anew: index, config.json, names of the two matrices."""
 
 import json
+import re
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from .json_file import read_json_object
 from .stored_tensor import FileSlice, Tensor
 
 # Other forms of the weights, with the base's own numbers.
+_LAYER = re.compile(r"(.*?\blayers\.)(\d+)(\..+)")
 OTHER_WEIGHTS = frozenset({".bin", ".pt", ".pth", ".gguf", ".h5", ".msgpack", ".onnx"})
 
 
@@ -56,6 +59,34 @@ def write_index(weights: BaseWeights, files: Mapping[str, str], target: Path) ->
     described["weight_map"] |= files
     write_json(target / INDEX_FILE, described)
     return True
+
+
+def layer_sources(config: Mapping[str, Any]) -> list[int] | None:
+    """Which of the base's layers each layer of the adapted model is a copy of; None where they are the base's own."""
+    ranges = config.get("layer_replication")
+    return [layer for first, last in ranges for layer in range(first, last)] if ranges else None
+
+
+def replicated(named: Mapping[str, Any], sources: list[int]) -> dict[str, Any]:
+    """The values by name, those of a layer under the name of every copy of it."""
+    made: dict[str, Any] = {}
+    for name, value in named.items():
+        match = _LAYER.fullmatch(name)
+        if match is None:
+            made[name] = value
+            continue
+        copies = (at for at, source in enumerate(sources) if source == int(match[2]))
+        made |= {f"{match[1]}{at}{match[3]}": value for at in copies}
+    return made
+
+
+def copy_rest(base: Path, target: Path) -> None:
+    """Tokenizer, templates and the like."""
+    for source in sorted(base.iterdir()):
+        weights = source.suffix in OTHER_WEIGHTS or source.suffix == ".safetensors"
+        written = source.name == INDEX_FILE or (target / source.name).exists()
+        if source.is_file() and not weights and not written:
+            shutil.copyfile(source, target / source.name)
 
 
 def write_json(path: Path, content: Any) -> None:

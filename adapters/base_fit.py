@@ -15,7 +15,7 @@ from .checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
 from .finding import Finding
 from .lora_tensors import Key, LoraAdapter, Pair, read_lora
 from .stored_tensor import Tensor
-from .token_rows import matrix_of
+from .token_rows import ChangedRows, Matrix, matrix_of
 
 CODE = "D7"
 # How quantised checkpoints store a module that has no plain weight.
@@ -84,6 +84,33 @@ def base_names(adapter: LoraAdapter, weights: BaseWeights) -> dict[str, str]:
         elif _may_be_renamed(weights.base) and _inner(module) in by_inner:
             names[module] = by_inner[_inner(module)]
     return names
+
+
+def row_misfit(
+    adapter: LoraAdapter, rows: Mapping[Matrix, ChangedRows], num_rows: int, weights: BaseWeights
+) -> str | None:
+    """Why changed rows do not make a model of `num_rows` ids, None where they do."""
+    if num_rows > weights.num_rows:
+        matrices: tuple[Matrix, ...] = ("embed_tokens", "lm_head")
+        alone = [m for m in matrices if m not in rows or rows[m].num_rows != num_rows]
+        if alone:
+            return f"nothing; {alone[0]} has no rows for the new ids from {weights.num_rows:,}"
+    for module in adapter.modules:
+        if matrix_of(module) is None:
+            continue
+        size = vocabulary_of(adapter, module)
+        if size > num_rows:
+            return f"nothing; {module} has a LoRA for {size:,} ids, the base has {num_rows:,}"
+    return None
+
+
+def vocabulary_of(adapter: LoraAdapter, module: str) -> int:
+    """How many ids the LoRA on a matrix is for."""
+    pair = adapter.pair(module)
+    if pair is None:
+        return 0
+    embedding = Key(module, "lora_embedding_A") in adapter.tensors
+    return pair.a.shape[1] if embedding else pair.b.shape[0]
 
 
 def _strangers(

@@ -1,10 +1,10 @@
-"""Changed rows as LoRA on the embedding and the output layer, where the engine's model class takes such LoRA.
+"""Changed rows as LoRA on the embedding and the output layer, where the engine's model class takes such LoRA; and back.
 
 k changed rows are a change of rank k: one factor picks the rows, the other holds the differences. That is exact; a matrix
 that was trained as a whole is approximated. A test holds the table below against vLLM's own classes.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -12,8 +12,8 @@ from .base_weights import BaseWeights
 from .lora_pairs import join, one_hot_columns, one_hot_rows
 from .lora_tensors import Key, LoraAdapter, Pair
 from .low_rank import Approximation, approximate_rows
-from .stored_tensor import Rows, load, of_values, read_rows
-from .token_rows import ChangedRows, Matrix, base_matrix
+from .stored_tensor import Rows, Tensor, load, of_values, read_rows
+from .token_rows import MAX_LISTED_ROWS, ChangedRows, Matrix, base_matrix, matrix_of
 
 # vLLM's LogitsProcessorWithLoRA refuses a larger one.
 MAX_VOCABULARY = 258_048
@@ -109,3 +109,59 @@ def with_approximation(
         a, b = load(pair.b).T, load(pair.a).T
         pair = Pair(of_values(np.ascontiguousarray(a)), of_values(np.ascontiguousarray(b)))
     return join(adapter, rows.module, pair, embedding=matrix == "embed_tokens"), found
+
+
+def with_lora_folded(
+    adapter: LoraAdapter, base: BaseWeights, module: str, rows: ChangedRows | None
+) -> ChangedRows | None:
+    """The rows that the LoRA on `module` and `rows` change together; None where they are too many to list."""
+    matrix, pair = matrix_of(module), adapter.pair(module)
+    if matrix is None or pair is None:
+        raise ValueError(f"{module} has no LoRA, or is no matrix of rows")
+    a, b = (pair.b, pair.a) if matrix == "lm_head" else (pair.a, pair.b)
+    touched = set(_nonzero(a, columns=matrix == "embed_tokens"))
+    if rows is not None:
+        if rows.dense is not None:
+            return None
+        touched |= set(rows.ids)
+    if len(touched) > MAX_LISTED_ROWS:
+        return None
+    ids = tuple(sorted(touched))
+    values = _rows_before(base, matrix, rows, ids)
+    # [rank, width] of what each rank writes into a row, and [k, rank] of how much of it each row takes.
+    directions = load(b) if matrix == "lm_head" else load(b).T
+    shares = read_rows(a, ids) if matrix == "lm_head" else _columns(a, ids)
+    delta = shares.astype(np.float64) @ directions.astype(np.float64) * adapter.scaling(module)
+    return ChangedRows(
+        module=module,
+        ids=ids,
+        values=(values + delta).astype(np.float32),
+        num_changed=len(ids),
+        num_rows=rows.num_rows if rows is not None else base.num_rows,
+    )
+
+
+def _rows_before(
+    base: BaseWeights, matrix: Matrix, rows: ChangedRows | None, ids: Sequence[int]
+) -> Rows:
+    """Rows `ids` without the LoRA: replaced ones where there are such, the base's else."""
+    original = base_matrix(base, matrix)
+    replaced: Mapping[int, Rows] = (
+        {} if rows is None else dict(zip(rows.ids, rows.values, strict=True))
+    )
+    values = np.zeros((len(ids), original.shape[1]), dtype=np.float32)
+    kept = [i for i, row in enumerate(ids) if row not in replaced and row < original.shape[0]]
+    values[kept] = read_rows(original, [ids[i] for i in kept])
+    for i, row in enumerate(ids):
+        if row in replaced:
+            values[i] = replaced[row]
+    return values
+
+
+def _nonzero(tensor: Tensor, *, columns: bool) -> list[int]:
+    numbers = load(tensor) != 0
+    return [int(i) for i in np.flatnonzero(numbers.any(axis=0 if columns else 1))]
+
+
+def _columns(tensor: Tensor, ids: Sequence[int]) -> Rows:
+    return np.ascontiguousarray(load(tensor)[:, list(ids)].T)

@@ -5,8 +5,6 @@ of PEFT's merge, which in a tied model writes the embedding's LoRA into the outp
 """
 
 import functools
-import re
-import shutil
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -15,7 +13,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base_directory import OTHER_WEIGHTS, file_of, head_name, untied, with_field, write_json
+from .base_directory import (
+    copy_rest,
+    file_of,
+    head_name,
+    layer_sources,
+    replicated,
+    untied,
+    with_field,
+    write_json,
+)
 from .base_files import CONFIG_FILE
 from .base_fit import base_names
 from .base_identity import text_config
@@ -35,8 +42,6 @@ from .token_rows import ChangedRows, Matrix, matrix_of
 from .weight_notes import WeightNotes
 
 CODE = "D6"
-
-_LAYER = re.compile(r"(.*?\blayers\.)(\d+)(\..+)")
 
 
 def parts_matrices(adapter: LoraAdapter, rows: Mapping[Matrix, ChangedRows]) -> bool:
@@ -96,7 +101,7 @@ def write_merged(
     num_rows = merged[f"{weights.embedding}.weight"].shape[0]
     config = _merged_config(adapter, weights, num_rows, parts=parts)
     write_json(target / CONFIG_FILE, config)
-    _copy_rest(weights.base.path, target)
+    copy_rest(weights.base.path, target)
 
 
 def _base_tensors(
@@ -112,28 +117,10 @@ def _base_tensors(
     if parts:
         tensors[head] = weights.embedding_rows
         files[head] = files[f"{weights.embedding}.weight"]
-    sources = _layers(adapter)
+    sources = layer_sources(adapter.config)
     if sources is not None:
-        tensors, files = _replicated(tensors, sources), _replicated(files, sources)
+        tensors, files = replicated(tensors, sources), replicated(files, sources)
     return {name: files[name] for name in tensors}, tensors
-
-
-def _layers(adapter: LoraAdapter) -> list[int] | None:
-    """Which of the base's layers each layer of the adapted model is a copy of; None where they are the base's own."""
-    ranges = adapter.config.get("layer_replication")
-    return [layer for first, last in ranges for layer in range(first, last)] if ranges else None
-
-
-def _replicated(named: Mapping[str, Any], sources: list[int]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for name, value in named.items():
-        match = _LAYER.fullmatch(name)
-        if match is None:
-            made[name] = value
-            continue
-        copies = (at for at, source in enumerate(sources) if source == int(match[2]))
-        made |= {f"{match[1]}{at}{match[3]}": value for at in copies}
-    return made
 
 
 def _merged_config(
@@ -144,7 +131,7 @@ def _merged_config(
         config = with_field(config, "vocab_size", num_rows)
     if parts:
         config = untied(config)
-    sources = _layers(adapter)
+    sources = layer_sources(adapter.config)
     if sources is not None:
         text = text_config(config)
         count = text.get("num_hidden_layers")
@@ -268,12 +255,3 @@ def _read_or_zero(tensor: Tensor, block: range) -> Rows:
     known = range(block.start, min(block.stop, tensor.shape[0]))
     made[: len(known)] = read_rows(tensor, known)
     return made
-
-
-def _copy_rest(base: Path, target: Path) -> None:
-    """Tokenizer, templates and the like."""
-    for source in sorted(base.iterdir()):
-        weights = source.suffix in OTHER_WEIGHTS or source.suffix == ".safetensors"
-        written = source.name == INDEX_FILE or (target / source.name).exists()
-        if source.is_file() and not weights and not written:
-            shutil.copyfile(source, target / source.name)

@@ -8,12 +8,20 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from .base_files import BaseFiles
+from .base_fit import row_misfit, vocabulary_of
 from .base_identity import architecture, text_config
 from .base_overlay import unties
-from .base_rows import MATRICES, BaseRows, RowValues, first_ids
+from .base_rows import BaseRows, RowValues, first_ids
 from .base_weights import BaseWeights
 from .checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from .embedding_lora import ALWAYS_TIED, padded, takes_lora, with_approximation, with_rows
+from .embedding_lora import (
+    ALWAYS_TIED,
+    padded,
+    takes_lora,
+    with_approximation,
+    with_lora_folded,
+    with_rows,
+)
 from .finding import Severity
 from .lora_pairs import MAX_RANK, with_targets, without_lora
 from .lora_tensors import Key, LoraAdapter
@@ -26,7 +34,6 @@ from .token_rows import (
     is_saved,
     matrix_of,
     row_keys,
-    with_lora_folded,
 )
 from .weight_notes import MERGED, REFUSES, WeightNotes
 
@@ -105,7 +112,7 @@ def _planned(
 ) -> RowPlan:
     plan = RowPlan(adapter=adapter, rows=rows)
     num_rows = max([weights.num_rows, *(changed.num_rows for changed in rows.values())])
-    plan.refusal = _misfit(adapter, rows, num_rows, weights)
+    plan.refusal = row_misfit(adapter, rows, num_rows, weights)
     if plan.refusal is None and options.merge:
         if weights.is_tied and parts_matrices(adapter, rows) and options.is_always_tied:
             plan.refusal = TIED_FOR_GOOD
@@ -119,30 +126,6 @@ def _planned(
         listed = _listed(plan, options, weights)
         _place(plan, listed, options, weights, grows=num_rows > weights.num_rows)
     return plan
-
-
-def _misfit(
-    adapter: LoraAdapter, rows: Mapping[Matrix, ChangedRows], num_rows: int, weights: BaseWeights
-) -> str | None:
-    if num_rows > weights.num_rows:
-        alone = [m for m in MATRICES if m not in rows or rows[m].num_rows != num_rows]
-        if alone:
-            return f"nothing; {alone[0]} has no rows for the new ids from {weights.num_rows:,}"
-    for module in adapter.modules:
-        if matrix_of(module) is None:
-            continue
-        size = _vocabulary_of(adapter, module)
-        if size > num_rows:
-            return f"nothing; {module} has a LoRA for {size:,} ids, the base has {num_rows:,}"
-    return None
-
-
-def _vocabulary_of(adapter: LoraAdapter, module: str) -> int:
-    pair = adapter.pair(module)
-    if pair is None:
-        return 0
-    embedding = Key(module, "lora_embedding_A") in adapter.tensors
-    return pair.a.shape[1] if embedding else pair.b.shape[0]
 
 
 def _approximate(plan: RowPlan, options: RowOptions, weights: BaseWeights) -> None:
@@ -210,7 +193,7 @@ def _place(
         plan.lines += [f"{_counted(changed)} of {m} for the base" for m, changed in listed.items()]
     num_rows = max([weights.num_rows, *(changed.num_rows for changed in listed.values())])
     for module in plan.adapter.modules:
-        if matrix_of(module) is not None and _vocabulary_of(plan.adapter, module) < num_rows:
+        if matrix_of(module) is not None and vocabulary_of(plan.adapter, module) < num_rows:
             plan.adapter = padded(plan.adapter, module, num_rows)
             plan.lines.append(f"LoRA on {module} extended with zeros to {num_rows:,} ids")
 

@@ -4,7 +4,7 @@ The rows are compared with the base's, in blocks: what counts is which rows diff
 of engines. In every form the stored numbers are the rows themselves, `trainable_tokens_delta` too (PEFT replaces rows).
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -93,36 +93,6 @@ def base_matrix(base: BaseWeights, matrix: Matrix) -> Tensor:
     return tensor
 
 
-def with_lora_folded(
-    adapter: LoraAdapter, base: BaseWeights, module: str, rows: ChangedRows | None
-) -> ChangedRows | None:
-    """The rows that the LoRA on `module` and `rows` change together; None where they are too many to list."""
-    matrix, pair = matrix_of(module), adapter.pair(module)
-    if matrix is None or pair is None:
-        raise ValueError(f"{module} has no LoRA, or is no matrix of rows")
-    a, b = (pair.b, pair.a) if matrix == "lm_head" else (pair.a, pair.b)
-    touched = set(_nonzero(a, columns=matrix == "embed_tokens"))
-    if rows is not None:
-        if rows.dense is not None:
-            return None
-        touched |= set(rows.ids)
-    if len(touched) > MAX_LISTED_ROWS:
-        return None
-    ids = tuple(sorted(touched))
-    values = _rows_before(base, matrix, rows, ids)
-    # [rank, width] of what each rank writes into a row, and [k, rank] of how much of it each row takes.
-    directions = load(b) if matrix == "lm_head" else load(b).T
-    shares = read_rows(a, ids) if matrix == "lm_head" else _columns(a, ids)
-    delta = shares.astype(np.float64) @ directions.astype(np.float64) * adapter.scaling(module)
-    return ChangedRows(
-        module=module,
-        ids=ids,
-        values=(values + delta).astype(np.float32),
-        num_changed=len(ids),
-        num_rows=rows.num_rows if rows is not None else base.num_rows,
-    )
-
-
 def _sources(adapter: LoraAdapter, base: BaseWeights) -> dict[Matrix, list[Key]]:
     """The tensors that decide each matrix, the later ones over the earlier."""
     keys = sorted(row_keys(adapter), key=lambda key: key.part == "tokens")
@@ -180,7 +150,7 @@ def _compare(
         _check_width(source, original, key, adapter)
         if key.part == "tokens":
             ids = _token_ids(adapter, key.module, source.shape[0], num_rows)
-            values |= dict(zip(ids, load(source), strict=True))
+            values |= _trained(ids, load(source), original)
             continue
         num_rows = max(num_rows, source.shape[0])
         ids = _differing(source, original)
@@ -200,6 +170,17 @@ def _compare(
         num_rows=num_rows,
         dense=dense,
     )
+
+
+def _trained(ids: Sequence[int], rows: Rows, original: Tensor) -> dict[int, Rows]:
+    """Those of the rows that are not the base's; rows past its end are new."""
+    known = [i for i in ids if i < original.shape[0]]
+    same = {i: row for i, row in zip(known, read_rows(original, known), strict=True)}
+    return {
+        i: row
+        for i, row in zip(ids, rows, strict=True)
+        if i not in same or not np.array_equal(row, same[i])
+    }
 
 
 def _differing(source: Tensor, original: Tensor) -> list[int]:
@@ -245,32 +226,6 @@ def _check_width(source: Tensor, original: Tensor, key: Key, adapter: LoraAdapte
             adapter.path / WEIGHTS_FILE,
             f"{key.module} is {source.dtype} {list(source.shape)}, the base's has rows of {original.shape[1]}",
         )
-
-
-def _rows_before(
-    base: BaseWeights, matrix: Matrix, rows: ChangedRows | None, ids: Sequence[int]
-) -> Rows:
-    """Rows `ids` without the LoRA: replaced ones where there are such, the base's else."""
-    original = base_matrix(base, matrix)
-    replaced: Mapping[int, Rows] = (
-        {} if rows is None else dict(zip(rows.ids, rows.values, strict=True))
-    )
-    values = np.zeros((len(ids), original.shape[1]), dtype=np.float32)
-    kept = [i for i, row in enumerate(ids) if row not in replaced and row < original.shape[0]]
-    values[kept] = read_rows(original, [ids[i] for i in kept])
-    for i, row in enumerate(ids):
-        if row in replaced:
-            values[i] = replaced[row]
-    return values
-
-
-def _nonzero(tensor: Tensor, *, columns: bool) -> list[int]:
-    numbers = load(tensor) != 0
-    return [int(i) for i in np.flatnonzero(numbers.any(axis=0 if columns else 1))]
-
-
-def _columns(tensor: Tensor, ids: Sequence[int]) -> Rows:
-    return np.ascontiguousarray(load(tensor)[:, list(ids)].T)
 
 
 def _is_named(module: str, name: str) -> bool:

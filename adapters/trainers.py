@@ -21,6 +21,8 @@ MAX_CARD_BYTES = 1 << 20
 # The longest of Axolotl's examples has 4 kB.
 MAX_YAML_CHARS = 64 << 10
 MAX_STATE_BYTES = 64 << 20
+# Until then ms-swift put the end's label where the next turn's separator begins, after every answer.
+EVERY_END_UNTIL = (3, 3, 1)
 SWIFT_FILES = ("args.json", "sft_args.json")
 FACTORY_FILES = ("llamaboard_config.yaml", "training_args.yaml")
 TORCHTUNE_FILE = "torchtune_config.yaml"
@@ -82,11 +84,11 @@ def _ms_swift(checkpoint: Checkpoint) -> TrainerRecord | None:
     template = args.get("template", args.get("template_type"))
     if not isinstance(template, str):
         return None
-    name = path.name
+    name, version = path.name, _string(args, "swift_version", path)
     strategy, thinking = args.get("truncation_strategy"), args.get("enable_thinking")
     return TrainerRecord(
         name="ms-swift",
-        version=_string(args, "swift_version", path),
+        version=version,
         template=template,
         system=_string(args, "system", path),
         response_prefix=_string(args, "response_prefix", path),
@@ -96,8 +98,7 @@ def _ms_swift(checkpoint: Checkpoint) -> TrainerRecord | None:
         cuts_samples=_pairs(name, args, "truncation_strategy", "max_length")
         if strategy in ("left", "right")
         else None,
-        # ms-swift 2.x puts the end's label where the next turn's separator begins.
-        trains_every_end=name == "sft_args.json",
+        trains_every_end=name == "sft_args.json" or _is_before(version, EVERY_END_UNTIL),
         evidence=(_pairs(name, args, "template"),),
     )
 
@@ -255,6 +256,11 @@ def _string(values: Mapping[str, Any], key: str, path: Path) -> str | None:
     if value is None or isinstance(value, str):
         return value
     raise CheckpointError(path, f"{key} must be text, it is {type(value).__name__}")
+
+
+def _is_before(version: str | None, bound: tuple[int, ...]) -> bool:
+    numbers = re.match(r"(\d+)\.(\d+)(?:\.(\d+))?", version or "")
+    return numbers is not None and tuple(int(n or 0) for n in numbers.groups()) < bound
 
 
 def _strings(value: object) -> tuple[str, ...]:

@@ -108,6 +108,24 @@ def test_ms_swift_2_is_read_with_its_own_names(tmp_path: Path) -> None:
     assert (record.name, record.template, record.system) == ("ms-swift", "chatml", "S")
 
 
+@pytest.mark.parametrize(
+    ("version", "every"),
+    [
+        ("3.2.0", True),
+        ("3.3.0.dev0", True),
+        ("3.3.1", False),
+        ("4.6.0", False),
+        ("x", False),
+        (None, False),
+    ],
+)
+def test_early_ms_swift_3_trains_the_end_of_every_turn(
+    tmp_path: Path, version: str | None, every: bool
+) -> None:
+    files: Mapping[str, Content] = {"args.json": {"template": "default", "swift_version": version}}
+    assert recognised(tmp_path, files).trains_every_end is every
+
+
 def test_llama_factorys_web_page_prefixes_its_fields(tmp_path: Path) -> None:
     board = "top.template: alpaca\ntrain.cutoff_len: 2048\ntrain.dataset:\n- a\n"
     record = recognised(tmp_path, {"llamaboard_config.yaml": board})

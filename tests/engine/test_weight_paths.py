@@ -23,8 +23,8 @@ from .weight_engines import INPUT_ROWS, OUTPUT_ROWS, PROMPTS
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(900)]
 
 ROOT = Path(__file__).parents[2]
-# float32 on both sides; log-probabilities, of logits up to about 40. Measured: see the assertions' messages.
-TOLERANCE = 2e-4
+# float32 on both sides. The largest difference seen was 2.4e-5, where raw adapters move log-probabilities by 4 to 18.
+TOLERANCE = 1e-4
 LINEAR = [name.rsplit(".", 1)[-1] for name in PROJECTIONS]
 RAW: dict[str, dict[str, Any]] = {
     "plain": {"lora": {"target_modules": ["q_proj", "down_proj"]}},
