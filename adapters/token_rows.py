@@ -4,7 +4,7 @@ The rows are compared with the base's, in blocks: what counts is which rows diff
 of engines. In every form the stored numbers are the rows themselves, `trainable_tokens_delta` too (PEFT replaces rows).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -150,7 +150,7 @@ def _compare(
         _check_width(source, original, key, adapter)
         if key.part == "tokens":
             ids = _token_ids(adapter, key.module, source.shape[0], num_rows)
-            values |= _trained(ids, load(source), original)
+            values |= dict(zip(ids, load(source), strict=True))
             continue
         num_rows = max(num_rows, source.shape[0])
         ids = _differing(source, original)
@@ -158,6 +158,8 @@ def _compare(
             num_changed, dense = len(ids), source
         else:
             values |= dict(zip(ids, read_rows(source, ids), strict=True))
+    if dense is None:
+        values = _unlike(values, original)
     if not values and dense is None:
         return None
     ids = sorted(values)
@@ -172,14 +174,14 @@ def _compare(
     )
 
 
-def _trained(ids: Sequence[int], rows: Rows, original: Tensor) -> dict[int, Rows]:
+def _unlike(values: Mapping[int, Rows], original: Tensor) -> dict[int, Rows]:
     """Those of the rows that are not the base's; rows past its end are new."""
-    known = [i for i in ids if i < original.shape[0]]
-    same = {i: row for i, row in zip(known, read_rows(original, known), strict=True)}
+    known = [row for row in sorted(values) if row < original.shape[0]]
+    theirs = dict(zip(known, read_rows(original, known), strict=True))
     return {
-        i: row
-        for i, row in zip(ids, rows, strict=True)
-        if i not in same or not np.array_equal(row, same[i])
+        row: value
+        for row, value in values.items()
+        if row not in theirs or not np.array_equal(value, theirs[row])
     }
 
 
