@@ -1,6 +1,7 @@
 """Tiny base models and LoRA adapters of random numbers, written without torch: two layers, 64 wide, 512 tokens."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -8,7 +9,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from adapters.stored_tensor import Tensor, of_values, write_tensors
+from adapters.errors import CheckpointError, ModelFilesError
+from adapters.stored_tensor import Tensor, load, of_values, open_tensors, write_tensors
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gemma3"]
 Array = NDArray[np.float32]
@@ -180,3 +182,48 @@ def write_shards(
 def write_json(path: Path, content: object) -> None:
     """Write JSON as trainers do."""
     path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def effective(base: Path, adapter: Path | None = None) -> dict[str, Array]:
+    """Every tensor of the base with the plain LoRA of `adapter` added, by its own simple reading of PEFT's format.
+
+    A tied base has its `lm_head.weight` too: what the output layer multiplies by.
+    """
+    weights: dict[str, Array] = {}
+    for file in sorted(base.glob("*.safetensors")):
+        weights |= {
+            name: load(tensor) for name, tensor in open_tensors(file, ModelFilesError).items()
+        }
+    if read_json(base / "config.json")["tie_word_embeddings"]:
+        weights["lm_head.weight"] = weights["model.embed_tokens.weight"]
+    if adapter is None:
+        return weights
+    config = read_json(adapter / "adapter_config.json")
+    assert not config.get("modules_to_save")
+    assert not config.get("trainable_token_indices")
+    tensors = open_tensors(adapter / "adapter_model.safetensors", CheckpointError)
+    arrays = {name: load(tensor) for name, tensor in tensors.items()}
+    for name, a in arrays.items():
+        module, _, part = name.removeprefix("base_model.model.").rpartition(".lora_")
+        if part not in ("A.weight", "embedding_A"):
+            continue
+        b = arrays[f"base_model.model.{module}.lora_{part.replace('A', 'B')}"]
+        rank = _pattern(config.get("rank_pattern"), module, config["r"])
+        assert rank == a.shape[0] == b.shape[1], module
+        alpha = _pattern(config.get("alpha_pattern"), module, config["lora_alpha"])
+        scaling = alpha / (rank**0.5 if config.get("use_rslora") else rank)
+        change = (b.astype(np.float64) @ a * scaling).astype(np.float32)
+        weights[f"{module}.weight"] = weights[f"{module}.weight"] + (
+            change.T if part == "embedding_A" else change
+        )
+    return weights
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file."""
+    return json.loads(path.read_text())
+
+
+def _pattern(patterns: Mapping[str, Any] | None, module: str, default: Any) -> Any:
+    found = (v for k, v in (patterns or {}).items() if re.match(rf"(.*\.)?({k})$", module))
+    return next(found, default)
