@@ -111,11 +111,13 @@ def write_overlay(
     `allow_unchanged` lets an adapter be served on rows that it left as the base has them.
 
     Raises:
-        ConversionError: two of them want different rows, or the target exists.
+        ConversionError: two of them want different rows, the target exists, or the base is an overlay.
         ModelFilesError: the base has no weights, or they are broken.
     """
     if target.exists():
         raise ConversionError(target, "exists; choose another directory, or remove it first")
+    if read_overlay(base.path) is not None:
+        raise ConversionError(target, f"{base.path} is an overlay already; give the base it is of")
     rows = agreed_rows(adapters, target, allow_unchanged=allow_unchanged)
     weights = needed_base_weights(base, "write an overlay of it")
     target.parent.mkdir(parents=True, exist_ok=True)

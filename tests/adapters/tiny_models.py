@@ -9,8 +9,13 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from adapters.base_files import read_base_files
+from adapters.base_overlay import write_overlay
+from adapters.base_rows import read_base_rows
+from adapters.checkpoint import read_checkpoint
 from adapters.errors import CheckpointError, ModelFilesError
 from adapters.stored_tensor import Tensor, load, of_values, open_tensors, write_tensors
+from adapters.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gemma3"]
 Array = NDArray[np.float32]
@@ -217,6 +222,25 @@ def effective(base: Path, adapter: Path | None = None) -> dict[str, Array]:
             change.T if part == "embedding_A" else change
         )
     return weights
+
+
+def plan(base: Path, adapter: Path, **options: Any) -> WeightPlan:
+    """What becomes of the adapter's weights."""
+    return plan_weights(read_checkpoint(adapter), read_base_files(base), WeightOptions(**options))
+
+
+def served(base: Path, made: WeightPlan, target: Path) -> Mapping[str, Array]:
+    """What the engine multiplies by once the plan is written: base or overlay or model, and plain LoRA."""
+    target.mkdir(parents=True)
+    write_weights(made, target)
+    if made.path == "merge":
+        return effective(target)
+    found = read_base_rows(target)
+    if found is not None:
+        base_files = read_base_files(base)
+        base = target.with_suffix(".base")
+        write_overlay(base_files, [("a", found)], base)
+    return effective(base, target)
 
 
 def read_json(path: Path) -> Any:
