@@ -269,7 +269,7 @@ async def test_a_token_without_logprobs_is_a_failure(renderer: PromptRenderer) -
 
 
 async def test_no_answer_at_all_is_an_error(renderer: PromptRenderer) -> None:
-    with pytest.raises(StartError, match="line 1: .*chat template"):
+    with pytest.raises(StartError, match=r"line 1: .*chat template"):
         await verified(renderer, model=served(template=None))
 
 
