@@ -206,9 +206,3 @@ def _within_rank(adapter: LoraAdapter, max_rank: int | None, notes: WeightNotes)
 
 def _shown(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else f"{value!r:.60}"
-
-
-def _some(names: list[str]) -> str:
-    return (
-        f"{', '.join(names[:3])} and {len(names) - 3} more" if len(names) > 3 else ", ".join(names)
-    )

@@ -43,6 +43,8 @@ EMBEDDING_LORA: Mapping[str, frozenset[str]] = {
     **dict.fromkeys(_BOTH.split(), frozenset({"embed_tokens", "lm_head"})),
     **dict.fromkeys(_INPUT.split(), frozenset({"embed_tokens"})),
     "ExaoneForCausalLM": frozenset({"wte", "lm_head"}),
+    "InklingForCausalLM": frozenset({"lm_head"}),
+    "InklingForConditionalGeneration": frozenset({"lm_head"}),
 }
 # Classes that use the embedding as the output layer whatever config.json says: no overlay or merge can part the two.
 ALWAYS_TIED = frozenset(

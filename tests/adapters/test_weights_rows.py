@@ -275,6 +275,80 @@ def test_lora_and_changed_rows_of_one_matrix_join(tmp_path: Path) -> None:
         )
 
 
+def test_lora_and_changed_rows_of_one_matrix_are_rows_together_where_the_class_takes_no_lora(
+    tmp_path: Path,
+) -> None:
+    base = build_base(tmp_path / "base", "qwen2")
+    (a, b), (c, d) = lora(), lora(5)
+    a[:, 20:] = 0
+    c[:, :490] = 0
+    embedding, head = trained(base, INPUT_IDS), trained(base, OUTPUT_IDS, 8, HEAD)
+    raw = build_adapter(
+        tmp_path / "raw",
+        tensors={
+            **embedding_tensors(a, b),
+            **head_tensors(c, d),
+            **copies(base, embedding=embedding, head=head),
+        },
+        **TARGETS,
+    )
+    made = plan(base, raw)
+    assert made.base_rows is not None
+    assert made.base_rows.matrices["embed_tokens"].ids == (*range(20), 500)
+    assert made.base_rows.matrices["lm_head"].ids == (7, 11, *range(490, 512))
+    assert_rows(
+        served(base, made, tmp_path / "out"), embedding + 2 * (b @ a).T, head + 2 * (d @ c).T
+    )
+
+
+@pytest.mark.usefixtures("few_rows_are_many")
+@pytest.mark.parametrize("merge", [True, False])
+def test_trained_tokens_of_a_matrix_that_changed_as_a_whole(tmp_path: Path, merge: bool) -> None:
+    """PEFT sets the rows of trainable_token_indices in the matrix it loaded before."""
+    base = build_base(tmp_path / "base")
+    whole = effective(base)[f"{EMBEDDING}.weight"] + (lora()[1] @ lora()[0]).T
+    values = rows(3)
+    values[0] = effective(base)[f"{EMBEDDING}.weight"][3]
+    tensors = {
+        f"{PREFIX}{EMBEDDING}.token_adapter.base_layer.weight": whole,
+        f"{PREFIX}{EMBEDDING}.token_adapter.trainable_tokens_delta": values,
+    }
+    raw = build_adapter(tmp_path / "raw", tensors=tensors, trainable_token_indices=INPUT_IDS)
+    made = plan(base, raw, merge=merge, max_rank=8)
+    expected = whole.copy()
+    expected[INPUT_IDS] = values
+    found = served(base, made, tmp_path / "out")[f"{EMBEDDING}.weight"]
+    np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
+@pytest.mark.usefixtures("few_rows_are_many")
+def test_a_whole_matrix_below_a_lora_that_the_class_does_not_take_can_only_be_merged(
+    tmp_path: Path,
+) -> None:
+    base = build_base(tmp_path / "base", "qwen2")
+    whole = effective(base)[f"{EMBEDDING}.weight"] + 1
+    raw = build_adapter(
+        tmp_path / "raw",
+        tensors={**embedding_tensors(*lora()), **copies(base, embedding=whole)},
+        **TARGETS,
+    )
+    assert plan(base, raw, max_rank=8).path == "refused"
+    found = served(base, plan(base, raw, merge=True), tmp_path / "out")
+    a, b = lora()
+    assert_rows(found, whole + 2 * (b @ a).T)
+
+
+def test_an_output_layer_saved_alone_in_a_base_that_names_it_otherwise(tmp_path: Path) -> None:
+    """The other matrix' module is named by the base where the adapter has none of it."""
+    base = build_base(tmp_path / "base", tied=True)
+    name = f"{PREFIX}{HEAD}.base_layer.weight"
+    whole = trained(base, INPUT_IDS)
+    raw = build_adapter(tmp_path / "raw", tensors={**head_tensors(*lora()), name: whole}, **TARGETS)
+    a, b = lora()
+    found = served(base, plan(base, raw), tmp_path / "out")
+    assert_rows(found, whole, whole + 2 * (b @ a).T)
+
+
 def test_copies_below_the_lora_of_a_tied_base_are_one_parameter(tmp_path: Path) -> None:
     """PEFT copies `embed_tokens.base_layer.weight` into the parameter that the output layer shares."""
     base = build_base(tmp_path / "base", tied=True)
