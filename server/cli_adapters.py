@@ -78,7 +78,20 @@ def convert(
     answers: AnswersOption = 400,
     seed: SeedOption = 0,
 ) -> None:
-    """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat)."""
+    """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat).
+
+    \b
+    ms-swift        endturn convert output/v0-... --base Qwen/Qwen2.5-7B -o OUT
+    LLaMA-Factory   endturn convert saves/... --base Qwen/Qwen2.5-7B \\
+                      --template LLaMA-Factory:qwen -o OUT
+    TRL, Unsloth    endturn convert outputs/checkpoint-300 --base BASE -o OUT
+    Axolotl         endturn convert outputs/out --base BASE -o OUT
+    torchtune       endturn convert epoch_2 --base meta-llama/Meta-Llama-3-8B -o OUT
+    PEFT, own text  endturn convert DIR --base BASE --template alpaca -o OUT
+
+    \b
+    then            endturn serve --model BASE --adapter NAME=OUT
+    """
     from .adapter_commands import AdapterQuestion, convert_command
     from .calibrate_command import calibrate_command
 
