@@ -100,7 +100,9 @@ def length_chart(num_tokens: Mapping[str, Sequence[int]]) -> Bars:
         mean = sum(num_tokens[name]) / len(num_tokens[name])
         rows.append(Row(caption=f"{name}: {mean:.0f} tokens on average", y=y, bars=bars))
     ticks = tuple(
-        Tick(MARGIN + i * step, str(edge)) for i, edge in enumerate(edges[:-1]) if i % 3 == 0
+        Tick(MARGIN + i * step, str(edge))
+        for i, edge in enumerate(edges[:-1])
+        if (len(edges) - i) % 2 == 0
     )
     return Bars(height=len(rows) * (ROW_HEIGHT + 20) + 18, rows=tuple(rows), ticks=ticks)
 

@@ -1,6 +1,6 @@
-"""A few answers to look at: what was shown, what came after it in the engine's stream, and how sure the stop head was.
+"""A few answers to look at: what was shown, what the model went on to say, and how sure the stop head was.
 
-Chosen from the replays: first those that went wrong, then rescued ones from short to long. Pure.
+First those of the run with the guards on that went wrong, then rescued ones from the replays, short to long. Pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,11 +10,13 @@ from adapters.answer_ends import may_end
 from adapters.stop_head import StopHead
 
 from ..finish import RESCUED_KINDS, RUNAWAY_KINDS, StopKind
+from .figures import is_cut_inside
 from .question import Question
 from .replay import Replay
+from .run import Run
 
-MAX_EXAMPLES = 5
-MAX_WRONG = 2
+MAX_EXAMPLES = 4
+MAX_WRONG = 5
 # Of the stream after the end of the answer.
 MAX_TOKENS_AFTER = 24
 MAX_CHARS = 600
@@ -39,33 +41,55 @@ class Example:
 def examples(
     replays: Mapping[int, Replay], asked: Mapping[int, Question], head: StopHead | None
 ) -> tuple[Example, ...]:
-    """At most MAX_EXAMPLES of the replayed answers, by their questions' index."""
+    """At most MAX_EXAMPLES of the replayed answers, by their questions' index: rescued ones where there are any."""
     made = [
-        _example(found, asked[index], head)
+        _replayed(found, asked[index], head)
         for index, found in sorted(replays.items())
         if found.is_prefix
     ]
-    wrong = [e for e in made if e.is_inside or e.kind in RUNAWAY_KINDS][:MAX_WRONG]
-    rescued = sorted(
-        (e for e in made if e.kind in RESCUED_KINDS and not e.is_inside), key=lambda e: e.num_shown
-    )
-    chosen = [*wrong, *_spread(rescued, MAX_EXAMPLES - len(wrong))]
-    if not chosen:
-        chosen = _spread(made, MAX_EXAMPLES)
-    return tuple(chosen)
+    rescued = [e for e in made if e.kind in RESCUED_KINDS and not e.is_inside]
+    return tuple(_spread(sorted(rescued or made, key=lambda e: e.num_shown), MAX_EXAMPLES))
 
 
-def shortened(text: str) -> str:
-    """At most MAX_CHARS of `text`."""
-    return text if len(text) <= MAX_CHARS else f"{text[:MAX_CHARS]} \N{HORIZONTAL ELLIPSIS}"
+def wrong_examples(off: Run, on: Run, asked: Mapping[int, Question]) -> tuple[Example, ...]:
+    """At most MAX_WRONG answers that the guards cut inside a sentence, then of those that ran away with the guards on."""
+    wrong: dict[bool, list[Example]] = {True: [], False: []}
+    for index in sorted(off.answers.keys() & on.answers.keys()):
+        answer, unguarded = on.answers[index], off.answers[index].text
+        is_inside = is_cut_inside(answer, unguarded)
+        if not is_inside and answer.finish.cause.kind not in RUNAWAY_KINDS:
+            continue
+        agrees = unguarded.startswith(answer.text)
+        found = Example(
+            question=_asked(asked[index]),
+            reference=asked[index].reference,
+            shown=answer.text,
+            removed=unguarded[len(answer.text) :] if agrees else "",
+            kind=answer.finish.cause.kind,
+            num_shown=answer.num_tokens,
+            is_inside=is_inside,
+            probabilities=(),
+            threshold=None,
+        )
+        wrong[is_inside].append(found)
+    return tuple([*wrong[True], *wrong[False]][:MAX_WRONG])
 
 
-def _example(found: Replay, question: Question, head: StopHead | None) -> Example:
+def shortened(text: str, max_chars: int = MAX_CHARS) -> str:
+    """At most `max_chars` of `text`."""
+    return text if len(text) <= max_chars else f"{text[:max_chars]} \N{HORIZONTAL ELLIPSIS}"
+
+
+def _asked(question: Question) -> str:
+    return question.messages[-1].content if question.messages else ""
+
+
+def _replayed(found: Replay, question: Question, head: StopHead | None) -> Example:
     removed = found.whole[len(found.shown) :]
     kind = found.finish.cause.kind
     end = found.num_shown + MAX_TOKENS_AFTER
     return Example(
-        question=question.messages[-1].content if question.messages else "",
+        question=_asked(question),
         reference=question.reference,
         shown=found.shown,
         removed=removed,

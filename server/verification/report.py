@@ -10,7 +10,7 @@ from pathlib import Path
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from . import charts
-from .example import shortened
+from .example import MAX_CHARS, shortened
 from .verification import Verification
 
 KIND_NAMES = {
@@ -58,13 +58,13 @@ def report_html(head: ReportHead, verifications: Sequence[Verification]) -> str:
 
 
 def percent(share: float) -> str:
-    """A share for people: a decimal only where it says something."""
-    return f"{share:.0%}" if share in (0, 1) or 0.1 <= share <= 0.9 else f"{share:.1%}"
+    """A share for people."""
+    return f"{share:.0%}" if share in (0, 1) else f"{share:.1%}"
 
 
-def visible(text: str) -> str:
+def visible(text: str, max_chars: int = MAX_CHARS) -> str:
     """Text of a model for a page: not too long, and nothing in it that cannot be seen or turns the page around."""
     return "".join(
         char if char.isprintable() or char in _SHOWN_CONTROLS else "\N{REPLACEMENT CHARACTER}"
-        for char in shortened(text)
+        for char in shortened(text, max_chars)
     )

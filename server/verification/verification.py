@@ -11,7 +11,7 @@ from ..errors import StartError
 from ..finish import RUNAWAY_KINDS
 from ..served_model import ServedModel
 from .asking import Asker, Told
-from .example import Example, examples
+from .example import Example, examples, wrong_examples
 from .figures import (
     AdapterFigures,
     References,
@@ -46,12 +46,13 @@ class Options:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verification:
-    """Figures, what to do about them, and what a page shows besides: lengths a run, and examples."""
+    """Figures, what to do about them, and what a page shows besides: lengths a run, good examples and bad ones."""
 
     figures: AdapterFigures
     recommendation: Recommendation
     num_tokens: Mapping[str, tuple[int, ...]]
     examples: tuple[Example, ...]
+    wrong: tuple[Example, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,6 +104,7 @@ async def verify(
     )
     references = _references(asker, asked)
     figures = _figures(runs, references, replays, model)
+    by_index = {q.index: q for q in asked}
     return Verification(
         figures=figures,
         recommendation=recommend(model.profile, figures, _evidence(runs, references, model)),
@@ -113,7 +115,8 @@ async def verify(
                 for run in (off, on)
             },
         },
-        examples=examples(replays, {q.index: q for q in asked}, model.stop_head),
+        examples=examples(replays, by_index, model.stop_head),
+        wrong=wrong_examples(off, on, by_index),
     )
 
 
