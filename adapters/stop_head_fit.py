@@ -43,7 +43,7 @@ class FitOptions:
     folds: int = 5
     seed: int = 0
     max_inside: float = 0.01
-    max_early: float = 0.2
+    max_early: float = 0.4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
