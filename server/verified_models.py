@@ -12,7 +12,7 @@ from adapters.chat_profile import ChatProfile, read_profile
 from adapters.inspection import read_base
 
 from .base_overlays import base_for
-from .catalog import adapter_model, base_model
+from .catalog import RESERVED_NAMES, adapter_model, base_model
 from .demo import DEMO, demo_template
 from .errors import StartError
 from .model_source import AdapterSource, resolve_adapter, resolve_adapters, resolve_base
@@ -21,6 +21,7 @@ from .served_model import ServedModel
 
 _NO_NAME = re.compile(r"[^A-Za-z0-9._-]+")
 MERGED = "merge"
+MAX_NAME_CHARS = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,4 +114,5 @@ def _name_and_place(argument: str) -> tuple[str, str]:
     if argument.startswith(f"{DEMO}:"):
         return argument.removeprefix(f"{DEMO}:"), argument
     directory = Path(argument).expanduser().resolve().name
-    return _NO_NAME.sub("-", directory).strip("-._") or "adapter", argument
+    name = _NO_NAME.sub("-", directory).strip("-._")[:MAX_NAME_CHARS] or "adapter"
+    return (f"adapter-{name}" if name in RESERVED_NAMES else name), argument

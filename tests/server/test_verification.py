@@ -209,6 +209,15 @@ async def test_a_cut_inside_a_sentence_is_told(renderer: PromptRenderer) -> None
     )
     assert found.figures.inside.count == 1
     assert found.figures.inside.high > 0.05
+    [wrong] = found.wrong
+    assert (wrong.shown, wrong.is_inside, wrong.removed[:7]) == ("It i", True, "s one.\n")
+    assert "What went wrong" in report_html(head(), [found])
+
+
+async def test_answers_that_still_run_away_are_shown(renderer: PromptRenderer) -> None:
+    found = await verified(renderer, lambda asked: ANSWERS[asked] + " on" * 30)
+    assert [(e.kind, e.removed) for e in found.wrong] == [("max_tokens", "")] * 3
+    assert "still run to the cap" in " ".join(found.recommendation.notes)
 
 
 async def test_an_adapter_that_ends_by_itself_is_left_alone(renderer: PromptRenderer) -> None:
