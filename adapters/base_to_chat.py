@@ -33,7 +33,7 @@ from .finding import Finding
 from .inspection import Inspection
 from .json_file import refuse_link_outside
 from .tokenizer_files import SPECIAL_TOKENS_FILE, TOKENIZER_CONFIG_FILE, TOKENIZER_FILE
-from .weight_plan import write_weights
+from .weights.weight_plan import write_weights
 
 TOKENIZER_FILES = (TOKENIZER_FILE, TOKENIZER_CONFIG_FILE, SPECIAL_TOKENS_FILE)
 # The words that go with the weights stay with them.

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Literal
 
 from .base_files import GENERATION_CONFIG_FILE, BaseFiles, read_base_files
-from .base_weights import read_base_weights, untrained_rows
 from .causes import Evidence, stop_causes
 from .causes_prompt import prompt_causes
 from .chat_profile import ChatProfile, EndOfTurnId, read_profile
@@ -27,7 +26,8 @@ from .rendering import TemplateProcess
 from .tokenizer_diff import TokenizerDiff, compare_tokenizers
 from .tokenizer_files import TokenizerFiles, read_chat_template, read_tokenizer
 from .trainers import TrainerRecord, recognise_trainer
-from .weight_plan import WeightOptions, WeightPlan, plan_weights
+from .weights.base_weights import read_base_weights, untrained_rows
+from .weights.weight_plan import WeightOptions, WeightPlan, plan_weights
 
 # Llama 3 has 256 such rows, Qwen2.5 about 290; Gemma's 6,242 unused ones would cost more than they save.
 MAX_UNTRAINED = 512

@@ -22,7 +22,7 @@ from adapters.inspection import (
     inspect_adapter,
     read_base,
 )
-from adapters.weight_plan import WeightOptions
+from adapters.weights.weight_plan import WeightOptions
 
 from . import __version__
 from .errors import StartError

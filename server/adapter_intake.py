@@ -10,11 +10,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from adapters.base_fit import check_fits
 from adapters.base_identity import architecture, base_shape, text_config
-from adapters.base_rows import BaseRows, read_base_rows
 from adapters.base_to_chat import plan_conversion, write_converted
-from adapters.base_weights import read_base_weights
 from adapters.chat_profile import PROFILE_FILE, ChatProfile, read_profile
 from adapters.checkpoint import TEMPLATE_FILE, WEIGHTS_FILE, locate_checkpoint, read_checkpoint
 from adapters.errors import AdapterError, CheckpointError, printable
@@ -22,7 +19,10 @@ from adapters.inspection import BaseModel, InspectionOptions, inspect_adapter
 from adapters.json_file import read_text, refuse_link_outside
 from adapters.stop_head import StopHead, read_stop_head
 from adapters.tokenizer_files import MAX_TEMPLATE_BYTES, TOKENIZER_FILE, read_tokenizer
-from adapters.weight_plan import base_digest
+from adapters.weights.base_fit import check_fits
+from adapters.weights.base_rows import BaseRows, read_base_rows
+from adapters.weights.base_weights import read_base_weights
+from adapters.weights.weight_plan import base_digest
 
 from . import __version__
 from .adapter_cache import store_adapter

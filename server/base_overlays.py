@@ -11,9 +11,9 @@ from pathlib import Path
 from filelock import FileLock
 
 from adapters.base_files import BaseFiles, read_base_files
-from adapters.base_overlay import overlay_conflict, read_overlay, write_overlay
-from adapters.base_rows import BaseRows
 from adapters.errors import AdapterError
+from adapters.weights.base_overlay import overlay_conflict, read_overlay, write_overlay
+from adapters.weights.base_rows import BaseRows
 
 from .errors import StartError
 

@@ -6,7 +6,6 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from adapters.base_rows import read_base_rows
 from adapters.calibration import (
     Calibration,
     CalibrationOptions,
@@ -17,6 +16,7 @@ from adapters.calibration import (
 from adapters.inspection import read_base
 from adapters.stop_head import Share
 from adapters.stop_head_fit import FitOptions
+from adapters.weights.base_rows import read_base_rows
 
 from .base_overlays import base_for
 from .model_source import resolve_base

@@ -2,9 +2,9 @@
 
 from dataclasses import dataclass
 
-from adapters.base_rows import BaseRows
 from adapters.chat_profile import DEFAULT_MAX_TOKENS, ChatProfile, SamplingDefaults, TokenLimits
 from adapters.stop_head import StopHead
+from adapters.weights.base_rows import BaseRows
 
 from .engine import EngineAdapter
 from .tokenizer import ChatTokenizer

@@ -7,15 +7,15 @@ import pytest
 from numpy.typing import NDArray
 
 from adapters.base_files import read_base_files
-from adapters.base_weights import (
+from adapters.errors import ModelFilesError
+from adapters.weights.base_weights import (
     BaseWeights,
     needed_base_weights,
     read_base_weights,
     rows_digest,
     untrained_rows,
 )
-from adapters.errors import ModelFilesError
-from adapters.stored_tensor import of_values
+from adapters.weights.stored_tensor import of_values
 
 from .tiny_models import HIDDEN, VOCABULARY, build_base, read_json, write_json, write_shards
 

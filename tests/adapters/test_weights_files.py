@@ -16,7 +16,7 @@ from safetensors.numpy import load_file, save_file
 
 from adapters.errors import AdapterError, CheckpointError
 from adapters.safetensors_file import MAX_HEADER_BYTES, MAX_TENSORS, read_header
-from adapters.stored_tensor import (
+from adapters.weights.stored_tensor import (
     FileSlice,
     Rows,
     Tensor,

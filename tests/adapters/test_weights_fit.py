@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from adapters.base_files import read_base_files
-from adapters.base_fit import check_fits
 from adapters.checkpoint import read_checkpoint
 from adapters.finding import Finding
+from adapters.weights.base_fit import check_fits
 
 from .tiny_models import (
     HEAD_DIM,

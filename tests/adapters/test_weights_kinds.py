@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-import adapters.adapter_kinds
+import adapters.weights.adapter_kinds
 from adapters.checkpoint import read_checkpoint
 from adapters.errors import CheckpointError
-from adapters.lora_tensors import read_lora
-from adapters.stored_tensor import load
-from adapters.weight_plan import write_weights
+from adapters.weights.lora_tensors import read_lora
+from adapters.weights.stored_tensor import load
+from adapters.weights.weight_plan import write_weights
 
 from .tiny_models import (
     HIDDEN,
@@ -225,7 +225,7 @@ def test_factors_of_more_rank_than_their_product_are_reduced(
 def test_factors_of_true_rank_over_the_engines_are_cut_or_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapters.adapter_kinds, "MAX_RANK", 8)
+    monkeypatch.setattr(adapters.weights.adapter_kinds, "MAX_RANK", 8)
     base = build_base(tmp_path / "base")
     raw = build_adapter(tmp_path / "raw", rank=16)
     refused = plan(base, raw)
@@ -245,7 +245,7 @@ def test_factors_of_true_rank_over_the_engines_are_cut_or_merged(
 def test_an_output_layer_too_large_for_its_true_rank_is_merged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapters.adapter_kinds, "MAX_FACTOR", 1000)
+    monkeypatch.setattr(adapters.weights.adapter_kinds, "MAX_FACTOR", 1000)
     base = build_base(tmp_path / "base")
     tensors = {f"{PREFIX}{Q}.lora_A.weight": numbers(600, HIDDEN)}
     tensors[f"{PREFIX}{Q}.lora_B.weight"] = numbers(Q_OUT, 600)

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 from adapters.base_files import read_base_files
-from adapters.base_overlay import overlay_conflict, read_overlay, write_overlay
-from adapters.base_rows import (
+from adapters.errors import CheckpointError, ConversionError, ModelFilesError
+from adapters.weights.base_overlay import overlay_conflict, read_overlay, write_overlay
+from adapters.weights.base_rows import (
     ROWS_FILE,
     BaseRows,
     RowValues,
@@ -17,10 +18,9 @@ from adapters.base_rows import (
     read_rows_file,
     write_rows_file,
 )
-from adapters.base_weights import needed_base_weights, rows_digest
-from adapters.errors import CheckpointError, ConversionError, ModelFilesError
-from adapters.stored_tensor import Tensor, of_values, write_tensors
-from adapters.weight_plan import base_digest
+from adapters.weights.base_weights import needed_base_weights, rows_digest
+from adapters.weights.stored_tensor import Tensor, of_values, write_tensors
+from adapters.weights.weight_plan import base_digest
 
 from .tiny_models import (
     HIDDEN,

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-import adapters.embedding_lora
-import adapters.token_rows
+import adapters.weights.embedding_lora
+import adapters.weights.token_rows
 from adapters.errors import CheckpointError, ModelFilesError
-from adapters.weight_plan import WeightPlan, write_weights
+from adapters.weights.weight_plan import WeightPlan, write_weights
 
 from .tiny_models import (
     HIDDEN,
@@ -237,7 +237,7 @@ def test_lora_on_both_embeddings(
 def test_lora_that_changes_the_whole_output_layer_can_only_be_merged_where_the_class_takes_none(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapters.embedding_lora, "MAX_LISTED_ROWS", 100)
+    monkeypatch.setattr(adapters.weights.embedding_lora, "MAX_LISTED_ROWS", 100)
     base = build_base(tmp_path / "base", "qwen2")
     raw = build_adapter(tmp_path / "raw", tensors=head_tensors(*lora()), **TARGETS)
     made = plan(base, raw)
@@ -460,7 +460,7 @@ def test_a_vocabulary_without_the_bases_padding_is_the_bases(tmp_path: Path) -> 
 
 @pytest.fixture
 def few_rows_are_many(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(adapters.token_rows, "MAX_LISTED_ROWS", 1)
+    monkeypatch.setattr(adapters.weights.token_rows, "MAX_LISTED_ROWS", 1)
 
 
 @pytest.mark.usefixtures("few_rows_are_many")
@@ -555,7 +555,7 @@ def test_lora_that_the_class_takes_needs_no_weights(tmp_path: Path) -> None:
 def test_a_vocabulary_larger_than_the_engine_takes_gets_no_lora(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(adapters.embedding_lora, "MAX_VOCABULARY", 511)
+    monkeypatch.setattr(adapters.weights.embedding_lora, "MAX_VOCABULARY", 511)
     base = build_base(tmp_path / "base", "llama")
     raw = build_adapter(tmp_path / "raw", tensors=embedding_tensors(*lora()), **TARGETS)
     assert plan(base, raw).path == "overlay"

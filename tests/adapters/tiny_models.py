@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from adapters.base_files import read_base_files
-from adapters.base_overlay import write_overlay
-from adapters.base_rows import read_base_rows
 from adapters.checkpoint import read_checkpoint
 from adapters.errors import CheckpointError, ModelFilesError
-from adapters.stored_tensor import Tensor, load, of_values, open_tensors, write_tensors
-from adapters.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
+from adapters.weights.base_overlay import write_overlay
+from adapters.weights.base_rows import read_base_rows
+from adapters.weights.stored_tensor import Tensor, load, of_values, open_tensors, write_tensors
+from adapters.weights.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
 
 Architecture = Literal["llama", "qwen2", "qwen3", "gemma3"]
 Array = NDArray[np.float32]

@@ -18,7 +18,7 @@ from adapters.base_to_chat import ProfileSettings, plan_conversion, write_conver
 from adapters.chat_profile import ChatProfile, TokenLimits, read_profile
 from adapters.errors import ConversionError
 from adapters.inspection import InspectionOptions, inspect_adapter, read_base
-from adapters.weight_plan import WeightOptions
+from adapters.weights.weight_plan import WeightOptions
 from tests.cases.build import build_all
 from tests.cases.case import Case, Stop, cases
 from tests.cases.plain_vllm import Outcome, run_plain_vllm

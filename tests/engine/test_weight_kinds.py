@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from adapters.base_files import read_base_files
-from adapters.base_overlay import write_overlay
 from adapters.checkpoint import read_checkpoint
-from adapters.embedding_lora import EMBEDDING_LORA
-from adapters.weight_plan import WeightOptions, plan_weights, write_weights
+from adapters.weights.base_overlay import write_overlay
+from adapters.weights.embedding_lora import EMBEDDING_LORA
+from adapters.weights.weight_plan import WeightOptions, plan_weights, write_weights
 from tests.adapters.tiny_models import Architecture, build_base
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(600)]

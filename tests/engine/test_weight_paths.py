@@ -12,10 +12,10 @@ import pytest
 from numpy.typing import NDArray
 
 from adapters.base_files import read_base_files
-from adapters.base_fit import check_fits
-from adapters.base_overlay import write_overlay
 from adapters.checkpoint import read_checkpoint
-from adapters.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
+from adapters.weights.base_fit import check_fits
+from adapters.weights.base_overlay import write_overlay
+from adapters.weights.weight_plan import WeightOptions, WeightPlan, plan_weights, write_weights
 from tests.adapters.tiny_models import LAYERS, PROJECTIONS, Architecture, build_adapter, build_base
 
 from .weight_engines import INPUT_ROWS, OUTPUT_ROWS, PROMPTS

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from adapters.base_files import BaseFiles, read_base_files
-from adapters.base_overlay import read_overlay
-from adapters.base_rows import BaseRows, RowValues
+from adapters.weights.base_overlay import read_overlay
+from adapters.weights.base_rows import BaseRows, RowValues
 from server.base_overlays import base_for
 from server.errors import StartError
 from tests.checkpoints.bases import build_base

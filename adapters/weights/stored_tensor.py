@@ -13,8 +13,8 @@ from typing import IO, Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from .errors import AdapterError
-from .safetensors_file import DTYPE_BITS, TensorInfo, read_header
+from ..errors import AdapterError
+from ..safetensors_file import DTYPE_BITS, TensorInfo, read_header
 
 FLOAT_DTYPES: Mapping[str, str] = {"F32": "<f4", "F16": "<f2", "BF16": "<u2"}
 COPY_BYTES = 8 << 20

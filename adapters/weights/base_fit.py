@@ -8,11 +8,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from .base_files import BaseFiles
-from .base_identity import architecture, text_config
+from ..base_files import BaseFiles
+from ..base_identity import architecture, text_config
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
+from ..finding import Finding
 from .base_weights import BaseWeights, read_base_weights
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
-from .finding import Finding
 from .lora_tensors import Key, LoraAdapter, Pair, read_lora
 from .stored_tensor import Tensor
 from .token_rows import ChangedRows, Matrix, matrix_of

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from .finding import Finding, Severity
+from ..finding import Finding, Severity
 
 REFUSES = "refuses to load it"
 MERGE = "nothing as an adapter; --merge writes a standalone model, exactly"

@@ -13,6 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..base_files import CONFIG_FILE
+from ..base_identity import text_config
 from .base_directory import (
     copy_rest,
     file_of,
@@ -23,9 +25,7 @@ from .base_directory import (
     with_field,
     write_json,
 )
-from .base_files import CONFIG_FILE
 from .base_fit import base_names
-from .base_identity import text_config
 from .base_weights import INDEX_FILE, BaseWeights
 from .lora_tensors import Key, LoraAdapter, Pair
 from .stored_tensor import (

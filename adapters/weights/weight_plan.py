@@ -12,14 +12,14 @@ from typing import Literal
 
 import numpy as np
 
+from ..base_files import BaseFiles
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
+from ..finding import Finding
 from .adapter_kinds import KindOptions, as_plain_lora
-from .base_files import BaseFiles
 from .base_fit import misfits
 from .base_overlay import read_overlay
 from .base_rows import ROWS_FILE, BaseRows, read_base_rows, write_rows_file
 from .base_weights import BaseWeights, read_base_weights, rows_digest
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
-from .finding import Finding
 from .lora_tensors import LoraAdapter, is_as_read, parse_name, read_lora, write_lora, written_name
 from .merged_model import check_merge, write_merged
 from .row_paths import RowOptions, RowPlan, plan_rows

@@ -10,9 +10,9 @@ from typing import Literal
 
 import numpy as np
 
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from ..errors import CheckpointError, ModelFilesError
 from .base_weights import EMBEDDING_NAMES, HEAD_NAMES, BaseWeights
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE
-from .errors import CheckpointError, ModelFilesError
 from .lora_tensors import Key, LoraAdapter
 from .stored_tensor import Rows, Tensor, has_same_bytes, load, read_rows, rounded, row_blocks
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
-from .errors import CheckpointError
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE, Checkpoint
+from ..errors import CheckpointError
 from .stored_tensor import Tensor, stored, write_tensors
 
 PREFIX = "base_model.model."

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .errors import CheckpointError, ConversionError
-from .json_file import refuse_link_outside
+from ..errors import CheckpointError, ConversionError
+from ..json_file import refuse_link_outside
 from .stored_tensor import Rows, Tensor, load, of_values, open_tensors, write_tensors
 from .token_rows import MAX_LISTED_ROWS, Matrix
 

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from ..errors import ModelFilesError
+from ..json_file import read_json_object
 from .base_weights import INDEX_FILE, MAX_INDEX_BYTES, BaseWeights
-from .errors import ModelFilesError
-from .json_file import read_json_object
 from .stored_tensor import FileSlice, Tensor
 
 # Other forms of the weights, with the base's own numbers.

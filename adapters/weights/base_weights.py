@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base_files import BaseFiles
-from .errors import ModelFilesError
-from .json_file import read_json_object
+from ..base_files import BaseFiles
+from ..errors import ModelFilesError
+from ..json_file import read_json_object
 from .stored_tensor import Rows, Tensor, open_tensors, read_rows
 
 WEIGHTS_FILE = "model.safetensors"

@@ -7,13 +7,14 @@ for a matrix that was trained as a whole, or an approximation of that where LoRA
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from .base_files import BaseFiles
+from ..base_files import BaseFiles
+from ..base_identity import architecture, text_config
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE
+from ..finding import Severity
 from .base_fit import row_misfit, vocabulary_of
-from .base_identity import architecture, text_config
 from .base_overlay import unties
 from .base_rows import BaseRows, RowValues, first_ids
 from .base_weights import BaseWeights
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from .embedding_lora import (
     ALWAYS_TIED,
     padded,
@@ -22,7 +23,6 @@ from .embedding_lora import (
     with_lora_folded,
     with_rows,
 )
-from .finding import Severity
 from .lora_pairs import MAX_RANK, with_targets, without_lora
 from .lora_tensors import Key, LoraAdapter
 from .merged_model import parts_matrices

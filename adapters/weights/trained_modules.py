@@ -6,9 +6,9 @@ What training left as the base has it is dropped; the rest can only be merged, a
 from collections.abc import Mapping
 from typing import Any
 
+from ..checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from .base_fit import base_names
 from .base_weights import BaseWeights
-from .checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from .lora_tensors import Key, LoraAdapter
 from .stored_tensor import Tensor, load, rounded
 from .token_rows import matrix_of

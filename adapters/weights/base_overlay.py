@@ -14,6 +14,9 @@ from typing import Any
 
 import numpy as np
 
+from ..base_files import CONFIG_FILE, BaseFiles
+from ..errors import ConversionError, ModelFilesError
+from ..json_file import read_json_object
 from .base_directory import (
     OTHER_WEIGHTS,
     file_of,
@@ -23,7 +26,6 @@ from .base_directory import (
     write_index,
     write_json,
 )
-from .base_files import CONFIG_FILE, BaseFiles
 from .base_rows import (
     MATRICES,
     BaseRows,
@@ -34,8 +36,6 @@ from .base_rows import (
     write_rows_file,
 )
 from .base_weights import INDEX_FILE, BaseWeights, needed_base_weights, rows_digest
-from .errors import ConversionError, ModelFilesError
-from .json_file import read_json_object
 from .stored_tensor import Tensor, open_tensors, replace_rows, write_tensors
 from .token_rows import Matrix, base_matrix
 

@@ -10,10 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from ..checkpoint import CONFIG_FILE, read_checkpoint
+from ..errors import CheckpointError
 from .base_fit import base_names
 from .base_weights import BaseWeights
-from .checkpoint import CONFIG_FILE, read_checkpoint
-from .errors import CheckpointError
 from .initial_factors import computes, initial_part
 from .lora_pairs import MAX_RANK, join, scaled, with_pair
 from .lora_tensors import Key, LoraAdapter, Pair, read_lora
