@@ -5,17 +5,24 @@ elsewhere, and serving asks it at every token of every stream.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import exp
-from operator import mul
+from operator import mul, not_
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .chat_profile import ProfilePart
 from .errors import ProfileError
-from .stop_features import stop_features
+from .stop_features import line_break_feature, line_breaks, stop_features
+
+if TYPE_CHECKING:
+    from tokenizers import Tokenizer
+
+LINE_BREAKS = "line_breaks"
+# What a head may read besides log-probabilities, by the names in endturn.json.
+FEATURES = (LINE_BREAKS,)
 
 MAX_TOKENS = 64
 # No sane fit comes near; beyond, sums could overflow.
@@ -25,16 +32,28 @@ MAX_BIAS = 1e6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StopHead:
-    """`weights` and `bias` are for raw log-probabilities in nats; an answer ends where `probability` is over `threshold`."""
+    """`weights` and `bias` are for raw log-probabilities in nats; an answer ends where `probability` is over `threshold`.
+
+    `line_breaks`: those in the text of each token, by id, from the served tokenizer; empty where the head does not read them.
+    """
 
     token_ids: tuple[int, ...]
     weights: tuple[float, ...]
     bias: float
     threshold: float
+    line_break_weight: float = 0.0
+    line_breaks: Mapping[int, int] = field(default_factory=dict)
 
-    def probability(self, logprobs: Mapping[int, float]) -> float:
-        """That the answer ends before the token of this step. `logprobs`: the step's list, as for stop_features."""
+    def probability(self, logprobs: Mapping[int, float], num_line_breaks: int = 0) -> float:
+        """That the answer ends before the token of this step.
+
+        Args:
+            logprobs: the step's list, as for stop_features.
+            num_line_breaks: `line_breaks` of the answer's tokens so far, summed.
+        """
         score = self.bias + sum(map(mul, self.weights, stop_features(logprobs, self.token_ids)))
+        if num_line_breaks:
+            score += self.line_break_weight * line_break_feature(num_line_breaks)
         if score < 0:
             odds = exp(score)
             return odds / (1.0 + odds)
@@ -54,7 +73,8 @@ class StopHeadFit(ProfilePart):
 
     exact: ended where the reference does. early: before. missed: not at all. inside: the early ones that are inside a
     sentence, list item or code block. auc: of end against not the end, over all positions, with a 95% interval
-    (bootstrap over conversations). data: sha256 of the file.
+    (bootstrap over conversations). data: sha256 of the file. source: whether it held answers, or prompts alone; then the
+    references are where the model's own answers should have ended, and left_out are those that did not show it.
     """
 
     answers: int = Field(ge=1)
@@ -70,16 +90,31 @@ class StopHeadFit(ProfilePart):
     folds: int = Field(ge=2)
     seed: int
     data: str | None = None
+    source: Literal["answers", "prompts"] = Field(
+        default="answers", exclude_if=lambda source: source == "answers"
+    )
+    left_out: int = Field(default=0, ge=0, exclude_if=not_)
 
 
 class StopHeadRecord(ProfilePart):
-    """`stop_head` in endturn.json."""
+    """`stop_head` in endturn.json. `features`: weights of what it reads besides log-probabilities, left out where there is none."""
 
     token_ids: tuple[int, ...] = Field(strict=False, min_length=1, max_length=MAX_TOKENS)
     weights: tuple[float, ...] = Field(strict=False, min_length=1, max_length=MAX_TOKENS)
+    features: dict[str, float] = Field(default_factory=dict, exclude_if=not_)
     bias: float = Field(ge=-MAX_BIAS, le=MAX_BIAS)
     threshold: float = Field(gt=0, lt=1)
     fit: StopHeadFit | None = None
+
+    @field_validator("features")
+    @classmethod
+    def _are_known(cls, features: dict[str, float]) -> dict[str, float]:
+        for name, weight in features.items():
+            if name not in FEATURES:
+                raise ValueError(f"{name!r} is not known here, only {', '.join(FEATURES)} is")
+            if abs(weight) > MAX_WEIGHT:
+                raise ValueError(f"{name}: no weight may be over {MAX_WEIGHT:g} in size")
+        return features
 
     @model_validator(mode="after")
     def _fits_together(self) -> "StopHeadRecord":
@@ -91,13 +126,16 @@ class StopHeadRecord(ProfilePart):
             raise ValueError(f"weights: none may be over {MAX_WEIGHT:g} in size")
         return self
 
-    def head(self) -> StopHead:
-        """The value that serving asks."""
+    def head(self, tokenizer: "Tokenizer") -> StopHead:
+        """The value that serving asks. `tokenizer`: the one that answers are decoded with."""
+        weight = self.features.get(LINE_BREAKS, 0.0)
         return StopHead(
             token_ids=self.token_ids,
             weights=self.weights,
             bias=self.bias,
             threshold=self.threshold,
+            line_break_weight=weight,
+            line_breaks=line_breaks(tokenizer) if weight else {},
         )
 
 

@@ -1,21 +1,19 @@
 """Fit a stop head on answers whose ends are known, and say how good it is on conversations it has not seen.
 
-Logistic regression over stop_features. Everything that is chosen (tokens, scale, weights) is chosen inside each fold of the
-cross-validation too. Knows neither the model nor the file the answers came from.
+The regression is cross-validated, with and without line breaks; threshold and figures are of what it says of answers it was
+not fitted on. Knows neither the model nor the file the answers came from.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from math import exp
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from .answer_ends import may_end as text_may_end
 from .answer_logprobs import AnswerLogprobs
 from .stop_curve import CurvePoint, interval, stop_curve
-from .stop_features import stop_features
-from .stop_head import Share, StopHeadFit, StopHeadRecord
+from .stop_head import LINE_BREAKS, Share, StopHeadFit, StopHeadRecord
+from .stop_regression import Array, Places, Recipe, cross_validate, fit, places
 from .tokenizer_files import TokenizerFiles
 
 NUM_TOKENS = 16
@@ -24,13 +22,11 @@ MIN_AUC = 0.95
 MAX_REFUSED_INSIDE = 0.03
 MAX_REFUSED_MISSED = 0.5
 NUM_RESAMPLES = 200
-# A feature that hardly varies is not blown up, or one odd list would decide.
-MIN_SCALE = 0.1
+# Of the answers, so many more must end exactly for line breaks to be read too: less is chance with a few hundred of them.
+MIN_GAIN = 0.02
 # Thresholds within this share of the answers of the best one count as good; the highest of them cuts least.
 TOLERANCE = 0.005
-Array = NDArray[np.float64]
 Judge = Callable[[AnswerLogprobs, int], bool]
-Lists = list[dict[int, float]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,26 +51,13 @@ class StopHeadOutcome:
     refusal: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Weights:
-    """A head without its threshold."""
-
-    token_ids: tuple[int, ...]
-    weights: Array
-    bias: float
-
-    def probabilities(self, lists: Lists) -> Array:
-        scores = _matrix(lists, self.token_ids) @ self.weights + self.bias
-        found: Array = 1 / (1 + np.exp(-scores))
-        return found
-
-
 def fit_stop_head(
     answers: Sequence[AnswerLogprobs],
     may_end: Judge,
     options: FitOptions | None = None,
     *,
     data: str | None = None,
+    line_breaks: Mapping[int, int] | None = None,
 ) -> StopHeadOutcome:
     """Fit on all answers; figures and threshold come from cross-validation by conversation.
 
@@ -82,22 +65,24 @@ def fit_stop_head(
         answers: in any order; the result depends on them and the seed alone.
         may_end: whether an answer may end after its first k tokens.
         data: sha256 of the file they came from, for the record.
+        line_breaks: those of each token (stop_features.line_breaks); the head reads them where that ends more answers
+            exactly. None: it does not.
 
     Raises:
         ValueError: there are fewer conversations than folds.
     """
     options = options or FitOptions()
     answers = sorted(answers, key=lambda found: (found.answer.line, len(found.answer.prompt_ids)))
-    lists = [[found.listed(k) for k in range(len(found.ids))] for found in answers]
-    lines = [found.answer.line for found in answers]
-    probabilities = _cross_validate(lists, lines, options)
-    curve = stop_curve(probabilities, lambda i, k: may_end(answers[i], k))
-    point = choose_threshold(curve, options)
-    fitted = _fit(lists, options)
-    auc, low, high = _auc(probabilities, lines, options.seed)
+    read = [places(found, line_breaks or {}) for found in answers]
+    chosen = _choose(read, lambda i, k: may_end(answers[i], k), options)
+    fitted, point = fit(read, chosen.recipe), chosen.point
+    lines = [answer.line for answer in read]
+    auc, low, high = _auc(chosen.probabilities, lines, options.seed)
+    weights = fitted.weights.tolist()
     record = StopHeadRecord(
         token_ids=fitted.token_ids,
-        weights=tuple(fitted.weights.tolist()),
+        weights=tuple(weights[: len(fitted.token_ids)]),
+        features={LINE_BREAKS: weights[-1]} if fitted.line_breaks else {},
         bias=fitted.bias,
         threshold=point.threshold,
         fit=StopHeadFit(
@@ -116,7 +101,36 @@ def fit_stop_head(
             data=data,
         ),
     )
-    return StopHeadOutcome(record=record, curve=curve, refusal=_refusal(auc, point))
+    return StopHeadOutcome(record=record, curve=chosen.curve, refusal=_refusal(auc, point))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _HeldOut:
+    """What a recipe says of answers it was not fitted on, and the threshold that is best for it."""
+
+    recipe: Recipe
+    probabilities: list[Array]
+    curve: tuple[CurvePoint, ...]
+    point: CurvePoint
+
+
+def _choose(
+    answers: Sequence[Places], may_end: Callable[[int, int], bool], options: FitOptions
+) -> _HeldOut:
+    """Log-probabilities alone, or line breaks too where that is clearly better."""
+
+    def held_out(recipe: Recipe) -> _HeldOut:
+        found = cross_validate(answers, recipe, folds=options.folds, seed=options.seed)
+        curve = stop_curve(found, may_end)
+        point = choose_threshold(curve, options)
+        return _HeldOut(recipe=recipe, probabilities=found, curve=curve, point=point)
+
+    recipe = Recipe(num_tokens=options.num_tokens, strength=options.strength)
+    plain = held_out(recipe)
+    if not any(answer.num_line_breaks[-1] for answer in answers):
+        return plain
+    more = held_out(replace(recipe, line_breaks=True))
+    return more if is_clearly_better(more.point, plain.point, options) else plain
 
 
 def choose_threshold(curve: Sequence[CurvePoint], options: FitOptions) -> CurvePoint:
@@ -132,6 +146,13 @@ def choose_threshold(curve: Sequence[CurvePoint], options: FitOptions) -> CurveP
     return max(good, key=lambda p: p.threshold)
 
 
+def is_clearly_better(more: CurvePoint, plain: CurvePoint, options: FitOptions) -> bool:
+    """Whether a head that reads more is to be preferred: where it ends MIN_GAIN more of the answers exactly, and cuts no more
+    of them inside a sentence than is allowed, or than the plain one does."""
+    bound = max(options.max_inside * plain.num_answers, plain.inside)
+    return more.exact - plain.exact >= MIN_GAIN * plain.num_answers and more.inside <= bound
+
+
 def sentence_judge(tokenizer: TokenizerFiles) -> Judge:
     """Whether an answer may end after its first k tokens: answer_ends, with the rest of the answer as what follows."""
 
@@ -143,56 +164,6 @@ def sentence_judge(tokenizer: TokenizerFiles) -> Judge:
         return whole.startswith(text) and text_may_end(text, whole[len(text) :])
 
     return judge
-
-
-def _fit(lists: Sequence[Lists], options: FitOptions) -> _Weights:
-    from sklearn.linear_model import LogisticRegression
-
-    token_ids = _likely_at_ends(lists, options.num_tokens)
-    features = np.concatenate([_matrix(answer, token_ids) for answer in lists])
-    ends = np.concatenate([_ends(answer) for answer in lists])
-    mean, scale = features.mean(axis=0), np.maximum(features.std(axis=0), MIN_SCALE)
-    model = LogisticRegression(C=options.strength, max_iter=5000)
-    model.fit((features - mean) / scale, ends)
-    weights: Array = model.coef_[0] / scale
-    return _Weights(token_ids, weights, float(model.intercept_[0] - weights @ mean))
-
-
-def _likely_at_ends(lists: Sequence[Lists], number: int) -> tuple[int, ...]:
-    """The tokens with the highest mean probability where answers end."""
-    total: dict[int, float] = {}
-    for answer in lists:
-        for token_id, logprob in answer[-1].items():
-            total[token_id] = total.get(token_id, 0.0) + exp(logprob)
-    # Ids break ties, so that the choice is the same on every run.
-    return tuple(sorted(total, key=lambda token_id: (-total[token_id], token_id))[:number])
-
-
-def _matrix(lists: Lists, token_ids: Sequence[int]) -> Array:
-    return np.array([stop_features(logprobs, token_ids) for logprobs in lists])
-
-
-def _ends(lists: Lists) -> NDArray[np.bool_]:
-    """Whether the answer ends, at each of its places: at the last alone."""
-    found: NDArray[np.bool_] = np.arange(len(lists)) == len(lists) - 1
-    return found
-
-
-def _cross_validate(
-    lists: Sequence[Lists], lines: Sequence[int], options: FitOptions
-) -> list[Array]:
-    """Probabilities of each answer by a head that was fitted without its conversation."""
-    distinct = np.unique(lines)
-    if len(distinct) < options.folds:
-        raise ValueError(f"{len(distinct)} conversations are too few for {options.folds} folds")
-    order = np.random.default_rng(options.seed).permutation(len(distinct))
-    fold_of = {int(line): int(at) % options.folds for line, at in zip(distinct, order, strict=True)}
-    folds = [fold_of[line] for line in lines]
-    found: dict[int, Array] = {}
-    for fold in range(options.folds):
-        head = _fit([a for a, of in zip(lists, folds, strict=True) if of != fold], options)
-        found |= {i: head.probabilities(lists[i]) for i, of in enumerate(folds) if of == fold}
-    return [found[i] for i in range(len(lists))]
 
 
 def _auc(

@@ -116,21 +116,25 @@ def _stored(
         check_profile(path, profile, base, tokenizer)
         _check_base_weights(path, profile, base)
         _check_weights(path, profile)
+    stop_head = _stop_head(path, profile, base, tokenizer)
     return AdapterFiles(
         weights=store_adapter(path, cache_dir),
         profile=profile,
         template=text,
         tokenizer=tokenizer,
         rows=read_base_rows(path),
-        stop_head=_stop_head(path, profile, base),
+        stop_head=stop_head,
     )
 
 
-def _stop_head(path: Path, profile: ChatProfile | None, base: BaseModel) -> StopHead | None:
+def _stop_head(
+    path: Path, profile: ChatProfile | None, base: BaseModel, own: ChatTokenizer | None
+) -> StopHead | None:
     if profile is None or profile.stop_head is None:
         return None
     vocab_size = text_config(base.files.config).get("vocab_size") or len(base.tokenizer.ids)
-    return read_stop_head(profile.stop_head, path / PROFILE_FILE, vocab_size=vocab_size).head()
+    record = read_stop_head(profile.stop_head, path / PROFILE_FILE, vocab_size=vocab_size)
+    return record.head(base.tokenizer.tokenizer if own is None else own.tokenizer)
 
 
 def _own_tokenizer(path: Path) -> ChatTokenizer:

@@ -9,15 +9,19 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tokenizers import Tokenizer, decoders, models
 
 from adapters.errors import ProfileError
 from adapters.stop_curve import CurvePoint, interval, stop_curve
-from adapters.stop_features import FLOOR, stop_features
+from adapters.stop_features import FLOOR, line_break_feature, line_breaks, stop_features
 from adapters.stop_head import StopHead, read_stop_head
+from tests.fakes import byte_tokenizer
 
 RAW = {"token_ids": [5, 7, 9], "weights": [0.5, -0.25, 1.0], "bias": 12.0, "threshold": 0.5}
 HEAD = StopHead(token_ids=(5, 7, 9), weights=(0.5, -0.25, 1.0), bias=12.0, threshold=0.5)
 PROFILE = Path("adapter/endturn.json")
+TOKENIZER = byte_tokenizer()
+NEWLINE = ord("\n")
 
 
 def test_a_token_outside_the_list_counts_as_the_floor() -> None:
@@ -39,15 +43,47 @@ def test_the_probability_is_the_logistic_of_the_weighted_features(listed: dict[i
 
 @pytest.mark.parametrize(("bias", "expected"), [(1e6, 1.0), (-1e6, 0.0)])
 def test_the_largest_scores_do_not_overflow(bias: float, expected: float) -> None:
-    head = read_stop_head({**RAW, "bias": bias}, PROFILE, vocab_size=10).head()
+    head = read_stop_head({**RAW, "bias": bias}, PROFILE, vocab_size=10).head(TOKENIZER)
     assert head.probability({}) == expected
+
+
+@given(st.text(alphabet="a\u00e4\u6f22\r\n "))
+def test_the_line_breaks_of_the_tokens_are_those_of_the_text(text: str) -> None:
+    """Characters of several bytes are split among tokens here; a line break never is."""
+    of_token = line_breaks(TOKENIZER)
+    assert of_token == {NEWLINE: 1}
+    ids = TOKENIZER.encode(text, add_special_tokens=False).ids
+    assert sum(of_token.get(token_id, 0) for token_id in ids) == text.count("\n")
+
+
+def test_a_token_may_have_several_line_breaks_or_be_a_byte_of_its_own() -> None:
+    """Ids with gaps, a token of two line breaks, one within a word, and a byte as SentencePiece's fallback spells it."""
+    vocabulary = {"a": 0, "\n\n": 3, ".\n": 4, "<0x0A>": 7, "<0x41>": 8}
+    tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=[]))
+    tokenizer.decoder = decoders.Sequence([decoders.ByteFallback(), decoders.Fuse()])
+    assert line_breaks(tokenizer) == {3: 2, 4: 1, 7: 1}
+
+
+def test_line_breaks_so_far_are_weighted_beside_the_log_probabilities() -> None:
+    raw = {**RAW, "features": {"line_breaks": -2.0}}
+    head = read_stop_head(raw, PROFILE, vocab_size=10).head(TOKENIZER)
+    assert (head.line_break_weight, head.line_breaks) == (-2.0, {NEWLINE: 1})
+    assert head.probability({5: -1.0}) == HEAD.probability({5: -1.0})
+    score = 12.0 - 0.5 - 20 * (1.0 - 0.25) - 2.0 * math.log(1 + 3)
+    assert head.probability({5: -1.0}, 3) == pytest.approx(1 / (1 + math.exp(-score)))
+    assert line_break_feature(0) == 0.0
 
 
 def test_a_head_is_read_as_it_was_written() -> None:
     record = read_stop_head(RAW, PROFILE, vocab_size=10)
-    assert record.head() == HEAD
+    assert record.head(TOKENIZER) == HEAD, "a file of before there were features"
+    assert "features" not in record.model_dump(mode="json")
     again = read_stop_head(json.loads(record.model_dump_json()), PROFILE, vocab_size=10)
     assert again == record
+    more = read_stop_head(
+        {**RAW, "features": {"line_breaks": 0.5}}, PROFILE, vocab_size=10
+    ).model_dump(mode="json")
+    assert more["features"] == {"line_breaks": 0.5}
 
 
 @pytest.mark.parametrize(
@@ -65,12 +101,23 @@ def test_a_head_is_read_as_it_was_written() -> None:
         ({"weights": [0.5, math.inf, 1.0]}, "stop_head.weights.1: .*finite"),
         ({"weights": [0.5, "1", 1.0]}, "stop_head.weights.1"),
         ({"weights": [0.5, 1e9, 1.0]}, "none may be over"),
+        ({"features": {"entropy": 1.0}}, "stop_head.features: .*'entropy' is not known here"),
+        ({"features": {"line_breaks": math.nan}}, "stop_head.features.line_breaks: .*finite"),
+        ({"features": {"line_breaks": -math.inf}}, "stop_head.features.line_breaks: .*finite"),
+        ({"features": {"line_breaks": "1"}}, "stop_head.features.line_breaks"),
+        ({"features": {"line_breaks": None}}, "stop_head.features.line_breaks"),
+        ({"features": {"line_breaks": -1e9}}, "line_breaks: no weight may be over"),
+        ({"features": ["line_breaks"]}, "stop_head.features"),
         ({"bias": math.nan}, "stop_head.bias"),
         ({"bias": None}, "stop_head.bias"),
         ({"threshold": 0.0}, "stop_head.threshold"),
         ({"threshold": 1.0}, "stop_head.threshold"),
         ({"threshold": -0.1}, "stop_head.threshold"),
         ({"threshold": math.nan}, "stop_head.threshold"),
+        ({"threshold": "0.5"}, "stop_head.threshold"),
+        ({"token_ids": [5, 7, 2**40]}, "is not in the served vocabulary of 10"),
+        ({"token_ids": [5, 7, True]}, "stop_head.token_ids"),
+        ({"token_ids": [5, 7, 8.5]}, "stop_head.token_ids"),
         ({"temperature": 1.0}, "stop_head.temperature"),
         ({"fit": {"answers": 1}}, "stop_head.fit"),
     ],

@@ -6,8 +6,8 @@ variant is fitted on the same answers, gets its threshold by cross-validation on
 
 import argparse
 from collections import Counter
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,13 +24,9 @@ from adapters.answer_tokens import tokenize_answers
 from adapters.conversations import read_conversations
 from adapters.errors import ModelFilesError
 from adapters.stop_curve import CurvePoint, interval, stop_curve
-from adapters.stop_features import stop_features
-from adapters.stop_head_fit import (
-    FitOptions,
-    _likely_at_ends,
-    choose_threshold,
-    sentence_judge,
-)
+from adapters.stop_features import line_break_feature, line_breaks, stop_features
+from adapters.stop_head_fit import FitOptions, choose_threshold, sentence_judge
+from adapters.stop_regression import Places, likely_at_ends, places
 from adapters.templates import find_template
 from adapters.tokenizer_files import TokenizerFiles, read_tokenizer
 from server.demo import demo_base_model
@@ -78,10 +74,15 @@ class Answers:
 
     found: Sequence[AnswerLogprobs]
     tokenizer: TokenizerFiles
+    line_breaks: Mapping[int, int]
 
     @property
-    def lists(self) -> list[list[dict[int, float]]]:
-        return [[found.listed(k) for k in range(len(found.ids))] for found in self.found]
+    def places(self) -> list[Places]:
+        return [places(found, self.line_breaks) for found in self.found]
+
+    def some(self, found: Sequence[AnswerLogprobs]) -> "Answers":
+        """These of the answers."""
+        return replace(self, found=found)
 
     def last_tokens(self) -> list[int]:
         """The tokens that most answers end with."""
@@ -92,15 +93,12 @@ class Answers:
 def extra_features(
     kind: str, found: AnswerLogprobs, place: int, last: Sequence[int], tokenizer: TokenizerFiles
 ) -> list[float]:
-    """The features of one kind after `place` tokens of an answer."""
+    """The features of one kind after `place` tokens of an answer; line breaks are not among these."""
     emitted = found.answer.token_ids[place - 1] if place else -1
     if kind == "token":
         return [float(emitted == token_id) for token_id in last]
     if kind == "position":
         return [float(np.log1p(place))]
-    if kind == "lines":
-        before: str = tokenizer.tokenizer.decode(list(found.answer.token_ids[:place]))
-        return [float(np.log1p(before.count("\n")))]
     if kind == "punctuation":
         text: str = tokenizer.tokenizer.decode([emitted]) if place else ""
         return [float(text.rstrip("\"')]*_`\n ").endswith((".", "!", "?")))]
@@ -117,7 +115,7 @@ class Design:
         self._last = answers.last_tokens()
         eos = answers.tokenizer.eos_token_id
         self._token_ids = (
-            _likely_at_ends(answers.lists, variant.num_tokens)
+            likely_at_ends(answers.places, variant.num_tokens)
             if variant.num_tokens
             else (0 if eos is None else eos,)
         )
@@ -125,21 +123,20 @@ class Design:
     def matrices(self, answers: Answers) -> list[Array]:
         """One matrix an answer, [places, features]."""
         return [
-            np.array(
-                [
-                    stop_features(found.listed(place), self._token_ids)
-                    + [
-                        value
-                        for kind in self._variant.extra
-                        for value in extra_features(
-                            kind, found, place, self._last, answers.tokenizer
-                        )
-                    ]
-                    for place in range(len(found.ids))
-                ]
-            )
-            for found in answers.found
+            np.array([self._row(answers, found, shown, place) for place in range(len(found.ids))])
+            for found, shown in zip(answers.found, answers.places, strict=True)
         ]
+
+    def _row(
+        self, answers: Answers, found: AnswerLogprobs, shown: Places, place: int
+    ) -> list[float]:
+        row = stop_features(shown.lists[place], self._token_ids)
+        for kind in self._variant.extra:
+            if kind == "lines":
+                row.append(line_break_feature(shown.num_line_breaks[place]))
+            else:
+                row += extra_features(kind, found, place, self._last, answers.tokenizer)
+        return row
 
 
 def predict(variant: Variant, train: Answers, other: Answers) -> list[Array]:
@@ -164,11 +161,7 @@ def cross_validated(variant: Variant, train: Answers) -> list[Array]:
     for fold in range(FOLDS):
         seen = [f for i, f in enumerate(train.found) if i % FOLDS != fold]
         unseen = range(fold, len(train.found), FOLDS)
-        values = predict(
-            variant,
-            Answers(seen, train.tokenizer),
-            Answers([train.found[i] for i in unseen], train.tokenizer),
-        )
+        values = predict(variant, train.some(seen), train.some([train.found[i] for i in unseen]))
         predicted |= dict(zip(unseen, values, strict=True))
     return [predicted[i] for i in range(len(train.found))]
 
@@ -222,7 +215,9 @@ def read_answers(
     data = read_conversations(file, max_answers=limit)
     tokenized = tokenize_answers(data.conversations, template.source, tokenizer, max_tokens=2048)
     found = answer_logprobs(base, args.adapter, tokenized.answers, ModelOptions())
-    return Answers(sorted(found, key=lambda f: f.answer.line), tokenizer)
+    return Answers(
+        sorted(found, key=lambda f: f.answer.line), tokenizer, line_breaks(tokenizer.tokenizer)
+    )
 
 
 def main() -> int:
