@@ -7,15 +7,14 @@ template and no tokenizer.
 import hashlib
 import heapq
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from .data_lines import MAX_NAMED_LINES, BadLine, choice_order, named_lines, numbered_lines
 from .errors import DataError
 
-MAX_LINE_BYTES = 4 << 20
-MAX_NAMED_LINES = 20
 Role = Literal["system", "user", "assistant"]
 # ShareGPT's names, and those that data sets in its form use instead.
 _ROLES: Mapping[str, Role] = {
@@ -57,14 +56,6 @@ class Conversation:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class BadLine:
-    """A line that was left out, and why."""
-
-    line: int
-    reason: str
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConversationData:
     """What a file gave: conversations in the file's order, the first MAX_NAMED_LINES bad lines, and the file's sha256.
@@ -98,13 +89,14 @@ def read_conversations(
     bad: list[BadLine] = []
     num_read = num_bad = num_answers = 0
     digest = hashlib.sha256()
-    for found in _read_lines(path, digest):
+    for line in numbered_lines(path, digest):
+        found = line if isinstance(line, BadLine) else _parse_line(*line)
         if isinstance(found, BadLine):
             num_bad += 1
             bad += [found] if len(bad) < MAX_NAMED_LINES else []
             continue
         num_read += 1
-        heapq.heappush(kept, (-_order(seed, found.line), found))
+        heapq.heappush(kept, (-choice_order(seed, found.line), found))
         num_answers += len(found.answer_positions)
         while max_answers is not None:
             last = len(kept[0][1].answer_positions)
@@ -113,7 +105,7 @@ def read_conversations(
             heapq.heappop(kept)
             num_answers -= last
     if not kept:
-        raise DataError(path, f"holds no conversation; {_named(bad, num_bad)}")
+        raise DataError(path, f"holds no conversation; {named_lines(bad, num_bad)}")
     conversations = sorted((found for _, found in kept), key=lambda c: c.line)
     return ConversationData(
         path=path,
@@ -125,35 +117,20 @@ def read_conversations(
     )
 
 
-def _order(seed: int, line: int) -> int:
-    return int.from_bytes(hashlib.sha256(f"{seed}:{line}".encode()).digest()[:8])
-
-
-def _named(bad: Sequence[BadLine], num_bad: int) -> str:
-    if not bad:
-        return "it is empty"
-    first = "; ".join(f"line {line.line}: {line.reason}" for line in bad[:3])
-    return f"{num_bad} lines are none: {first}"
-
-
-def _read_lines(path: Path, digest: Any) -> Iterator[Conversation | BadLine]:
-    try:
-        with path.open("rb") as file:
-            number = 0
-            while line := file.readline(MAX_LINE_BYTES + 1):
-                number += 1
-                digest.update(line)
-                if len(line) > MAX_LINE_BYTES:
-                    while not line.endswith(b"\n") and (line := file.readline(MAX_LINE_BYTES)):
-                        digest.update(line)
-                    yield BadLine(number, f"is longer than {MAX_LINE_BYTES:,} bytes")
-                elif line.strip():
-                    yield _parse_line(line.removeprefix(b"\xef\xbb\xbf"), number)
-    except OSError as exc:
-        raise DataError(path, f"cannot be read ({exc.strerror or exc})") from exc
-
-
 def _parse_line(line: bytes, number: int) -> Conversation | BadLine:
+    messages = row_messages(line, number)
+    if isinstance(messages, BadLine):
+        return messages
+    conversation = Conversation(line=number, messages=messages)
+    if not conversation.answer_positions:
+        return BadLine(number, "has no answer: no assistant message with text after a question")
+    return conversation
+
+
+def row_messages(
+    line: bytes, number: int, *, needs_answer: bool = True
+) -> tuple[Message, ...] | BadLine:
+    """The messages of one line; `needs_answer` False: an Alpaca row may lack its answer."""
     try:
         row = json.loads(line)
     except UnicodeDecodeError as exc:
@@ -161,19 +138,16 @@ def _parse_line(line: bytes, number: int) -> Conversation | BadLine:
     except (ValueError, RecursionError) as exc:
         return BadLine(number, f"is not JSON ({exc})")
     try:
-        conversation = Conversation(line=number, messages=tuple(_messages(row)))
+        return tuple(_messages(row, needs_answer))
     except _NoConversation as exc:
         return BadLine(number, str(exc))
-    if not conversation.answer_positions:
-        return BadLine(number, "has no answer: no assistant message with text after a question")
-    return conversation
 
 
 class _NoConversation(Exception):
     """Why a row is no conversation."""
 
 
-def _messages(row: Any) -> list[Message]:
+def _messages(row: Any, needs_answer: bool) -> list[Message]:
     if not isinstance(row, dict):
         raise _NoConversation(
             f"holds {type(row).__name__}, not an object; one conversation a line is read"
@@ -189,7 +163,7 @@ def _messages(row: Any) -> list[Message]:
         names = ("role", "content") if is_openai else ("from", "value")
         return [*system, *_listed(turns, "conversations", *names)]
     if "instruction" in row or "query" in row:
-        return _alpaca(row)
+        return _alpaca(row, needs_answer)
     raise _NoConversation("has none of messages, conversations, instruction")
 
 
@@ -209,7 +183,7 @@ def _listed(turns: Any, field: str, role_name: str, text_name: str) -> list[Mess
     return found
 
 
-def _alpaca(row: Mapping[str, Any]) -> list[Message]:
+def _alpaca(row: Mapping[str, Any], needs_answer: bool) -> list[Message]:
     """Alpaca's instruction, input and output, or ms-swift's query and response; earlier turns in `history`."""
     found = _optional_text(row, "system")
     history = row.get("history") or []
@@ -223,7 +197,8 @@ def _alpaca(row: Mapping[str, Any]) -> list[Message]:
     asks, answers = ("instruction", "output") if "instruction" in row else ("query", "response")
     question = [_text(row[asks], asks), *(m.content for m in _optional_text(row, "input"))]
     found.append(Message("user", "\n".join(question)))
-    found.append(Message("assistant", _text(row.get(answers), answers)))
+    if needs_answer or row.get(answers) is not None:
+        found.append(Message("assistant", _text(row.get(answers), answers)))
     return found
 
 

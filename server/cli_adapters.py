@@ -6,6 +6,15 @@ from typing import Annotated
 
 import typer
 
+from .cli_calibration import (
+    AnswersOption,
+    CalibrationQuestion,
+    CapOption,
+    DataOption,
+    FlagsArgument,
+    PromptsOption,
+    SeedOption,
+)
 from .errors import EndturnError
 
 AdapterArgument = Annotated[
@@ -25,11 +34,6 @@ InitialOption = Annotated[
     Path | None,
     typer.Option(help="The adapter that training started from (PiSSA, OLoRA, CorDA, LoftQ)."),
 ]
-DataOption = Annotated[
-    Path, typer.Option(help="Answers to calibrate on: JSONL of messages, ShareGPT or Alpaca.")
-]
-AnswersOption = Annotated[int, typer.Option(help="Answers of it that are used.", min=10)]
-SeedOption = Annotated[int, typer.Option(help="Which of them, and how they are split.")]
 
 
 def inspect(
@@ -71,12 +75,12 @@ def convert(
         typer.Option("--set", help="NAME=VALUE for the profile: temperature, max_tokens, ..."),
     ] = None,
     force: Annotated[bool, typer.Option(help="Replace a converted adapter in --output.")] = False,
-    data: Annotated[
-        Path | None,
-        typer.Option(help="Calibrate on these answers too: JSONL of messages, ShareGPT or Alpaca."),
-    ] = None,
+    data: DataOption = None,
+    prompts: PromptsOption = None,
     answers: AnswersOption = 400,
+    cap: CapOption = 256,
     seed: SeedOption = 0,
+    engine_flags: FlagsArgument = None,
 ) -> None:
     """Turn an adapter, as a trainer wrote it, into one that serves as chat (base_to_chat).
 
@@ -93,7 +97,6 @@ def convert(
     then            endturn serve --model BASE --adapter NAME=OUT
     """
     from .adapter_commands import AdapterQuestion, convert_command
-    from .calibrate_command import calibrate_command
 
     question = AdapterQuestion(
         adapter=adapter,
@@ -104,11 +107,20 @@ def convert(
         initial_adapter=initial_adapter,
     )
 
+    wanted = CalibrationQuestion(
+        base=base,
+        data=data,
+        prompts=prompts,
+        answers=answers,
+        cap=cap,
+        seed=seed,
+        engine_flags=tuple(engine_flags or ()),
+    )
+
     def convert_and_calibrate() -> int:
+        wanted.refuse_contradictions()
         status = convert_command(question, output=output, force=force, settings=settings or [])
-        if data is None:
-            return status
-        return calibrate_command(output, base, data, max_answers=answers, seed=seed)
+        return wanted.run(output) if wanted.is_asked else status
 
     run_command(convert_and_calibrate)
 
@@ -116,14 +128,32 @@ def convert(
 def calibrate(
     adapter: Annotated[Path, typer.Argument(metavar="ADAPTER", help="A converted adapter.")],
     base: BaseOption,
-    data: DataOption,
+    data: DataOption = None,
+    prompts: PromptsOption = None,
     answers: AnswersOption = 400,
+    cap: CapOption = 256,
     seed: SeedOption = 0,
+    engine_flags: FlagsArgument = None,
 ) -> None:
-    """Fit the stop head of a converted adapter on answers, and write it into its endturn.json."""
-    from .calibrate_command import calibrate_command
+    """Fit the stop head of a converted adapter on answers, or on prompts alone, and write it into its endturn.json.
 
-    run_command(lambda: calibrate_command(adapter, base, data, max_answers=answers, seed=seed))
+    Flags of vLLM's engine come last: endturn calibrate ADAPTER --base BASE --prompts FILE -- --max-model-len 4096
+    """
+    wanted = CalibrationQuestion(
+        base=base,
+        data=data,
+        prompts=prompts,
+        answers=answers,
+        cap=cap,
+        seed=seed,
+        engine_flags=tuple(engine_flags or ()),
+    )
+
+    def calibrate_one() -> int:
+        wanted.refuse_contradictions()
+        return wanted.run(adapter)
+
+    run_command(calibrate_one)
 
 
 def verify(

@@ -9,7 +9,8 @@ from tokenizers.models import WordLevel
 from tokenizers.pre_tokenizers import Whitespace
 
 from adapters.answer_logprobs import ModelOptions
-from adapters.calibration import CalibrationOptions, calibrate
+from adapters.calibration import Calibration, CalibrationOptions, calibrate
+from adapters.conversations import ConversationData
 from adapters.errors import DataError, ModelFilesError, ProfileError
 from adapters.tokenizer_files import TOKENIZER_FILE
 
@@ -58,6 +59,11 @@ def adapter(tmp_path: Path) -> Path:
     return path
 
 
+def num_answers(found: Calibration) -> int:
+    assert isinstance(found.data, ConversationData)
+    return found.data.num_answers
+
+
 def test_an_adapter_is_calibrated_from_its_directory_its_base_and_a_file(
     tmp_path: Path, base: Path, adapter: Path
 ) -> None:
@@ -65,7 +71,7 @@ def test_an_adapter_is_calibrated_from_its_directory_its_base_and_a_file(
     seen: list[tuple[int, int]] = []
     found = calibrate(adapter, base, data, OPTIONS, lambda done, of: seen.append((done, of)))
     assert seen == [(i, 60) for i in range(1, 61)]
-    assert (found.data.num_read, found.data.num_answers, found.skipped) == (80, 60, ())
+    assert (found.data.num_read, num_answers(found), found.skipped) == (80, 60, ())
     fit = found.outcome.record.fit
     assert fit is not None
     assert (fit.answers, fit.tokens, fit.data) == (60, 480, found.data.sha256)
@@ -80,7 +86,7 @@ def test_the_adapters_own_tokenizer_is_used_where_the_profile_says_so(
     with pytest.raises(ModelFilesError, match=r"has no tokenizer\.json"):
         calibrate(adapter, base, data, OPTIONS)
     write_json(adapter / "endturn.json", profile(tokenizer={}))
-    assert calibrate(adapter, base, data, OPTIONS).data.num_answers == 60
+    assert num_answers(calibrate(adapter, base, data, OPTIONS)) == 60
 
 
 def test_a_merged_adapter_is_its_own_base(tmp_path: Path, base: Path, adapter: Path) -> None:
@@ -88,7 +94,7 @@ def test_a_merged_adapter_is_its_own_base(tmp_path: Path, base: Path, adapter: P
         file.rename(base / file.name)
     write_json(base / "endturn.json", profile(weights={"path": "merge"}, tokenizer={}))
     data = write_data(tmp_path, 60)
-    assert calibrate(base, tmp_path / "nowhere", data, OPTIONS).data.num_answers == 60
+    assert num_answers(calibrate(base, tmp_path / "nowhere", data, OPTIONS)) == 60
 
 
 def test_too_few_answers_are_refused_with_the_reasons(

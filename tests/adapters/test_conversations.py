@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from adapters.conversations import (
-    MAX_LINE_BYTES,
-    MAX_NAMED_LINES,
-    BadLine,
-    Message,
-    read_conversations,
-)
+from adapters.conversations import Message, read_conversations
+from adapters.data_lines import MAX_LINE_BYTES, MAX_NAMED_LINES, BadLine
 from adapters.errors import DataError
 
 ASKED = [Message("user", "Hi"), Message("assistant", "Hello.")]

@@ -10,7 +10,8 @@ from typer.testing import CliRunner
 from adapters.answer_tokens import SkippedAnswer
 from adapters.calibration import Calibration
 from adapters.chat_profile import read_profile, write_profile
-from adapters.conversations import BadLine, ConversationData
+from adapters.conversations import ConversationData
+from adapters.data_lines import BadLine
 from adapters.stop_head import StopHeadRecord
 from adapters.stop_head_fit import StopHeadOutcome
 from server import calibrate_command as command
