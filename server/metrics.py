@@ -1,72 +1,20 @@
 """Prometheus metrics of what clients got, made at the request's own boundary.
 
-Generation leaves each choice's Finish in the request's record; MetricsMiddleware observes the record when the response
-ends, breaks or is abandoned. vLLM's own `vllm:*` metrics stay as they are on the same page.
+Generation leaves each choice's Finish in the request's record; RequestMiddleware hands the record over when the response
+ended, broke or was abandoned. vLLM's own `vllm:*` metrics stay as they are on the same page.
 """
 
 import time
-from dataclasses import dataclass, field
+from typing import get_args
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
-from .finish import RESCUED_KINDS, RUNAWAY_KINDS, Finish
-
-RECORD_KEY = "endturn.record"
-_TOKEN_BUCKETS = (
-    1,
-    2,
-    5,
-    10,
-    20,
-    50,
-    100,
-    200,
-    500,
-    1_000,
-    2_000,
-    5_000,
-    10_000,
-    20_000,
-    50_000,
-    131_072,
-)
-_SECOND_BUCKETS = (
-    0.001,
-    0.0025,
-    0.005,
-    0.01,
-    0.025,
-    0.05,
-    0.1,
-    0.25,
-    0.5,
-    1,
-    2.5,
-    5,
-    10,
-    30,
-    60,
-    120,
-    300,
-    600,
-)
-
-
-@dataclass(slots=True)
-class RequestRecord:
-    """What one HTTP request came to. `adapter` stays None for requests that generate nothing."""
-
-    adapter: str | None = None
-    started_s: float = field(default_factory=time.monotonic)
-    first_token_s: float | None = None
-    finishes: list[Finish] = field(default_factory=list)
-    lacked_logprobs: bool = False
-
-    def note_first_token(self) -> None:
-        """Remember when the first token came; later calls change nothing."""
-        if self.first_token_s is None:
-            self.first_token_s = time.monotonic()
+from .adapter_metrics import AdapterMetrics
+from .buckets import RATIO_BUCKETS, SECOND_BUCKETS, TOKEN_BUCKETS
+from .finish import RESCUED_KINDS, RUNAWAY_KINDS, Finish, SetBy, StopKind
+from .http_metrics import HttpMetrics, rejection_reason
+from .request_record import ObserveGap, RequestRecord
 
 
 class Metrics:
@@ -74,12 +22,27 @@ class Metrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self.registry = registry
-        by_kind = ("adapter", "kind")
+        self.http = HttpMetrics(registry)
+        self.adapters = AdapterMetrics(registry)
+        by_adapter, by_kind = ("adapter",), ("adapter", "kind")
         self._generation_tokens = Histogram(
             "endturn_generation_tokens",
             "Tokens generated for one answer, the end token included",
             by_kind,
-            buckets=_TOKEN_BUCKETS,
+            buckets=TOKEN_BUCKETS,
+            registry=registry,
+        )
+        self._limit_ratio = Histogram(
+            "endturn_generation_limit_ratio",
+            "Tokens generated for one answer, as a share of the limit it had",
+            by_adapter,
+            buckets=RATIO_BUCKETS,
+            registry=registry,
+        )
+        self._trimmed_tokens = Counter(
+            "endturn_trimmed_tokens",
+            "Tokens that were generated and not returned, because the answer ended before them",
+            by_adapter,
             registry=registry,
         )
         self._stops = Counter(
@@ -95,7 +58,7 @@ class Metrics:
             "endturn_runaway_generation_tokens",
             "How long a runaway answer had become when it was cut",
             by_kind,
-            buckets=_TOKEN_BUCKETS,
+            buckets=TOKEN_BUCKETS,
             registry=registry,
         )
         self._rescued = Counter(
@@ -104,32 +67,77 @@ class Metrics:
             by_kind,
             registry=registry,
         )
+        self._rescued_tokens = Histogram(
+            "endturn_rescued_generation_tokens",
+            "How long a rescued answer was",
+            by_kind,
+            buckets=TOKEN_BUCKETS,
+            registry=registry,
+        )
         self._request_seconds = Histogram(
             "endturn_request_seconds",
             "From the request to the last byte of its answer",
-            ("adapter",),
-            buckets=_SECOND_BUCKETS,
+            by_adapter,
+            buckets=SECOND_BUCKETS,
             registry=registry,
         )
         self._first_token_seconds = Histogram(
             "endturn_time_to_first_token_seconds",
             "From the request to the first token from the engine",
-            ("adapter",),
-            buckets=_SECOND_BUCKETS,
+            by_adapter,
+            buckets=SECOND_BUCKETS,
+            registry=registry,
+        )
+        self._inter_token_seconds = Histogram(
+            "endturn_inter_token_seconds",
+            "Between two deltas of one answer from the engine, by the tokens of the later one",
+            by_adapter,
+            buckets=SECOND_BUCKETS,
             registry=registry,
         )
         self._missing_logprobs = Counter(
             "endturn_missing_logprobs",
             "Answers that failed because the engine left out what the stop head reads",
-            ("adapter",),
+            by_adapter,
             registry=registry,
         )
         self.in_flight = Gauge(
             "endturn_requests_in_flight", "Requests being answered now", registry=registry
         )
 
+    def expect(self, adapter: str) -> None:
+        """Let the series of `adapter` begin at 0: a rate does not see the increase that makes a series."""
+        for kind in get_args(StopKind):
+            self._stops.labels(adapter, kind)
+        for kind in RUNAWAY_KINDS:
+            self._runaway_tokens.labels(adapter, kind)
+            for set_by in get_args(SetBy):
+                self._runaway.labels(adapter, kind, set_by)
+        for kind in RESCUED_KINDS:
+            self._rescued.labels(adapter, kind)
+            self._rescued_tokens.labels(adapter, kind)
+        self._trimmed_tokens.labels(adapter)
+        self._missing_logprobs.labels(adapter)
+
+    def begin(self, record: RequestRecord, scope: Scope) -> None:
+        """Count a request in; what posts something may generate."""
+        if scope["method"] == "POST":
+            record.gap_observer = self._gap_observer
+            self.in_flight.inc()
+
+    def end(self, record: RequestRecord, scope: Scope) -> None:
+        """Count a request that is over, however it ended."""
+        self.http.observe(scope, record.status, time.monotonic() - record.started_s)
+        if scope["method"] == "POST":
+            self.in_flight.dec()
+            self.observe(record)
+
     def observe(self, record: RequestRecord) -> None:
-        """Count a request that is over; one that never reached a model is not counted."""
+        """Count a request that is over; what was generated only where it reached a model."""
+        if record.status is not None and record.first_token_s is None:
+            reason = rejection_reason(record.status, record.error_code)
+            if reason is not None:
+                self.http.reject(reason)
         if record.adapter is None:
             return
         self._request_seconds.labels(record.adapter).observe(time.monotonic() - record.started_s)
@@ -144,30 +152,15 @@ class Metrics:
     def _observe_finish(self, adapter: str, finish: Finish) -> None:
         kind = finish.cause.kind
         self._generation_tokens.labels(adapter, kind).observe(finish.num_tokens)
+        self._limit_ratio.labels(adapter).observe(finish.num_tokens / finish.limit.value)
+        self._trimmed_tokens.labels(adapter).inc(finish.num_trimmed_tokens)
         self._stops.labels(adapter, kind).inc()
         if kind in RUNAWAY_KINDS:
             self._runaway.labels(adapter, kind, finish.limit.set_by).inc()
             self._runaway_tokens.labels(adapter, kind).observe(finish.num_tokens)
         if kind in RESCUED_KINDS:
             self._rescued.labels(adapter, kind).inc()
+            self._rescued_tokens.labels(adapter, kind).observe(finish.num_tokens)
 
-
-class MetricsMiddleware:
-    """Gives each request a record and observes it once, however the response ends."""
-
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
-        self._app = app
-        self._metrics = metrics
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        record = RequestRecord()
-        scope[RECORD_KEY] = record
-        self._metrics.in_flight.inc()
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._metrics.in_flight.dec()
-            self._metrics.observe(record)
+    def _gap_observer(self, adapter: str) -> ObserveGap:
+        return self._inter_token_seconds.labels(adapter).observe

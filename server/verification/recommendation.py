@@ -171,6 +171,7 @@ def _run_record(figures: RunFigures) -> RunRecord:
         kinds=figures.kinds,
         runaway=_share(figures.runaway),
         tokens=figures.lengths.mean,
+        tokens_p95=figures.lengths.p95,
         word_f1=figures.word_f1,
     )
 

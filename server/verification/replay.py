@@ -12,11 +12,12 @@ from itertools import pairwise
 from adapters.stop_features import NUM_LISTED
 from adapters.stop_head import StopHead
 
+from ..choice import Choice
 from ..engine import EngineDelta
 from ..errors import EngineDeadError
 from ..finish import Finish
-from ..generation import Choice
 from ..sampling import GenerationPlan
+from ..stopping import HeadWatch
 from ..tokenizer import ChatTokenizer
 from .run import num_shown
 
@@ -122,4 +123,9 @@ def _cuts(recorded: Sequence[EngineDelta], seed: int) -> Iterator[Sequence[Engin
 def _probabilities(recorded: Sequence[EngineDelta], head: StopHead | None) -> tuple[float, ...]:
     if head is None:
         return ()
-    return tuple(head.probability(step.top) for delta in recorded for step in delta.logprobs)
+    watch = HeadWatch(head)
+    return tuple(
+        watch.feed(token_id, step)
+        for delta in recorded
+        for token_id, step in zip(delta.token_ids, delta.logprobs, strict=True)
+    )
