@@ -5,9 +5,16 @@ Pure description. `server` turns it into sampling parameters and stops; base_to_
 
 import tempfile
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from .errors import ProfileError
 from .json_file import read_json_object
@@ -133,12 +140,55 @@ class FindingRecord(ProfilePart):
     action: str
 
 
+class ExactCycles(ProfilePart):
+    """The same tokens again and again: a pattern of such a size, `min_count` times in a row.
+
+    A shorter cycle is one of these sizes too, where a multiple of it is.
+    """
+
+    enabled: bool = True
+    # Not short ones: `ha ha ha` was asked for, and every size costs the engine time at every token.
+    min_pattern_size: int = Field(default=48, ge=1, le=256)
+    max_pattern_size: int = Field(default=63, ge=1, le=256)
+    min_count: int = Field(default=10, ge=2, le=10_000)
+
+    @model_validator(mode="after")
+    def _sizes_are_in_order(self) -> Self:
+        if self.min_pattern_size > self.max_pattern_size:
+            raise ValueError("min_pattern_size must not be over max_pattern_size")
+        return self
+
+
+class NearLoops(ProfilePart):
+    """Text that goes on and brings nothing new: as many characters of prose, of one text again and again, or of anything
+    `other`, that compress `min_ratio` times. None: the server's own value."""
+
+    enabled: bool = True
+    prose: int | None = Field(default=None, ge=256, le=65_536)
+    exact: int | None = Field(default=None, ge=256, le=65_536)
+    other: int | None = Field(default=None, ge=256, le=65_536)
+    min_ratio: float | None = Field(default=None, gt=1, le=1_000)
+
+
+class Repetition(ProfilePart):
+    """Which loops end an answer: exact cycles of tokens, and near ones of text."""
+
+    exact: ExactCycles = ExactCycles()
+    near: NearLoops = NearLoops()
+
+
 class Guard(ProfilePart):
-    """When text may end an answer. `role_markers_in_code`: inside a fenced code block too."""
+    """When text may end an answer. `role_markers_in_code`: inside a fenced code block too. No `repetition`: the defaults."""
 
     role_markers_in_code: bool = True
-    # Checked where loops are guarded against.
-    repetition: dict[str, Any] | None = None
+    repetition: Repetition | None = None
+
+
+class Parsers(ProfilePart):
+    """Which of vLLM's parsers read what the adapter was trained to write; None: those the server was started with."""
+
+    tool_calls: str | None = Field(default=None, min_length=1, max_length=100)
+    reasoning: str | None = Field(default=None, min_length=1, max_length=100)
 
 
 class ChatProfile(ProfilePart):
@@ -158,6 +208,8 @@ class ChatProfile(ProfilePart):
     stop_head: dict[str, Any] | None = None
     stop_head_refusal: str | None = None
     guard: Guard = Guard()
+    # Left out where nothing is named, so that profiles stay as earlier versions read them.
+    parsers: Parsers = Field(default=Parsers(), exclude_if=lambda named: named == Parsers())
     weights: WeightFiles = WeightFiles()
     findings: tuple[FindingRecord, ...] = Field(default=(), strict=False)
     verification: dict[str, Any] | None = None

@@ -4,11 +4,23 @@
 """
 
 from collections.abc import AsyncGenerator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
+from .parsing import EngineReasoning
+from .structured_output import StructuredOutput
+
 EngineFinish = Literal["stop", "length", "abort", "repetition", "error"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepetitionDetection:
+    """vLLM's: a pattern of `min_pattern_size` to `max_pattern_size` tokens, `min_count` times in a row, ends the answer."""
+
+    max_pattern_size: int
+    min_pattern_size: int
+    min_count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +44,11 @@ class Sampling:
     min_tokens: int = 0
     # Raw log-probabilities to return with every token: the most likely ones, this many.
     num_logprobs: int | None = None
+    repetition_detection: RepetitionDetection | None = None
+    structured_output: StructuredOutput | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    allowed_token_ids: tuple[int, ...] | None = None
+    bad_words: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,12 +62,18 @@ class EngineAdapter:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineRequest:
-    """One generation of `sampling.n` choices."""
+    """One generation of `sampling.n` choices; with a seed, choice i is drawn with `seed + i`."""
 
     request_id: str
     prompt_token_ids: list[int]
     sampling: Sampling
     adapter: EngineAdapter | None = None
+    # W3C trace context, where the request is traced.
+    trace_headers: Mapping[str, str] | None = None
+    # Lower ones first, where the engine schedules by priority.
+    priority: int = 0
+    # Where a constraint has to wait for the end of reasoning; None: it holds from the first token.
+    reasoning: EngineReasoning | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,8 +114,8 @@ class Engine(Protocol):
         """
         ...
 
-    async def abort(self, request_id: str) -> None:
-        """End a request; its stream closes with finish_reason "abort"."""
+    async def abort(self, request_id: str, index: int | None = None) -> None:
+        """End a request, or one choice of it; what was open has finish_reason "abort", stalled engine or not."""
         ...
 
     async def add_adapter(self, adapter: EngineAdapter) -> None:

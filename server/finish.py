@@ -3,7 +3,7 @@
 Pure values that generation makes, metrics count and the routes write to the wire.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 StopKind = Literal[
@@ -44,7 +44,7 @@ class TokenLimit:
 class StopCause:
     """What ended it: a kind, and the token id, the text or the stop head's probability that did it.
 
-    `stop_reason` is vLLM's: None for the tokenizer's EOS, else the id or the string.
+    `stop_reason` is vLLM's: None for the tokenizer's EOS, else the id, the string or its word for a loop.
     """
 
     kind: StopKind
@@ -52,10 +52,17 @@ class StopCause:
     text: str | None = None
     probability: float | None = None
 
+    def with_calls(self) -> "StopCause":
+        """The same end, of an answer that called tools; vLLM's reason for it stays what it was."""
+        token_id = None if self.kind == "eos" else self.token_id
+        return replace(self, kind="tool_calls", token_id=token_id)
+
     @property
     def stop_reason(self) -> int | str | None:
         if self.kind == "eos":
             return None
+        if self.kind == "repetition":
+            return "repetition_detected"
         return self.text if self.text is not None else self.token_id
 
 

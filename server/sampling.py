@@ -3,8 +3,8 @@
 Order of every value: the client's, the profile's, the base's generation_config, vLLM's default.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from adapters.chat_profile import SamplingDefaults
 from adapters.stop_features import NUM_LISTED
@@ -13,9 +13,11 @@ from adapters.stop_head import StopHead
 from .engine import Sampling
 from .errors import InvalidRequest
 from .finish import StopCause, TokenLimit
+from .parsing import AnswerForm, ParsingPlan
 from .schema import GenerationRequest
 from .served_model import ServedModel
-from .stopping import StopText
+from .stop_rules import stop_rules
+from .stopping import LoopSettings, StopText
 
 _DEFAULTED = tuple(SamplingDefaults.model_fields)
 # A client that sends one of these wants variety, which a profile's greedy default would take away.
@@ -26,27 +28,42 @@ _ASKS_FOR_VARIETY = ("top_p", "top_k", "min_p")
 class GenerationPlan:
     """What to ask of the engine, and what ends each choice.
 
-    `stop_ids` says for each id in `sampling.stop_token_ids` what it means. `copies` > 1: the engine generates once and
-    the answer is returned that many times (greedy with n > 1).
+    `stop_ids` says for each id in `sampling.stop_token_ids` what it means, `stop_marks` which ids stand in `stop_texts`
+    as a mark. `copies` > 1: the engine generates once and the answer is returned that many times (greedy with n > 1).
     """
 
     sampling: Sampling
     limit: TokenLimit
     stop_ids: Mapping[int, StopCause]
     stop_texts: tuple[StopText, ...] = ()
+    stop_marks: Mapping[int, str] = field(default_factory=dict)
     stop_head: StopHead | None = None
+    near_loops: LoopSettings | None = None
     num_top_logprobs: int | None = None
     copies: int = 1
     skip_special_tokens: bool = True
+    # Show the client's stop string, or the token that was the stop, as vLLM does.
+    shows_stop: bool = False
+    # How content, reasoning and tool calls are told apart; None: all of the text is content.
+    parsing: ParsingPlan | None = None
+    # Whether parsers are to give what they find at once, or may wait for the end.
+    in_pieces: bool = True
+    stops_in_reasoning: bool = False
 
 
 def plan_generation(
-    request: GenerationRequest, model: ServedModel, *, num_prompt_tokens: int, max_model_len: int
+    request: GenerationRequest,
+    model: ServedModel,
+    *,
+    num_prompt_tokens: int,
+    max_model_len: int,
+    parsing: ParsingPlan | None = None,
 ) -> GenerationPlan:
     """Decide everything about one request but its prompt.
 
     Raises:
-        InvalidRequest: the prompt leaves no room for an answer, or a value contradicts another.
+        InvalidRequest: the prompt leaves no room for an answer, a value contradicts another, or a token id is not in
+            the vocabulary.
     """
     limit = _token_limit(request, model, num_prompt_tokens, max_model_len)
     min_tokens = request.min_tokens or 0
@@ -58,12 +75,12 @@ def plan_generation(
     values = _sampling_values(request, model)
     n = request.n or 1
     copies = n if values["temperature"] == 0 else 1
-    stop_ids = _stop_ids(request, model)
-    stop_head = model.stop_head if _guarded(request) else None
+    form = _answer_form(request, parsing)
+    rules = stop_rules(request, model, form)
     sampling = Sampling(
         max_tokens=limit.value,
         min_tokens=min_tokens,
-        stop_token_ids=tuple(stop_ids),
+        stop_token_ids=tuple(rules.ids),
         n=n // copies,
         seed=request.seed,
         temperature=values["temperature"],
@@ -73,18 +90,54 @@ def plan_generation(
         presence_penalty=values["presence_penalty"],
         frequency_penalty=values["frequency_penalty"],
         repetition_penalty=values["repetition_penalty"],
-        num_logprobs=request.num_top_logprobs if stop_head is None else NUM_LISTED,
+        num_logprobs=request.num_top_logprobs if rules.head is None else NUM_LISTED,
+        repetition_detection=rules.cycles,
+        structured_output=form.structured,
+        logit_bias={int(key): bias for key, bias in (request.logit_bias or {}).items()},
+        allowed_token_ids=None
+        if request.allowed_token_ids is None
+        else tuple(request.allowed_token_ids),
+        bad_words=tuple(request.bad_words or ()),
     )
+    _check_vocabulary("logit_bias", sampling.logit_bias, model)
+    _check_vocabulary("allowed_token_ids", sampling.allowed_token_ids or (), model)
     return GenerationPlan(
         sampling=sampling,
         limit=limit,
-        stop_ids=stop_ids,
-        stop_texts=_stop_texts(request, model),
-        stop_head=stop_head,
+        stop_ids=rules.ids,
+        stop_texts=rules.texts,
+        stop_marks=rules.marks,
+        stop_head=rules.head,
+        near_loops=rules.near_loops,
         num_top_logprobs=request.num_top_logprobs,
         copies=copies,
-        skip_special_tokens=request.skip_special_tokens is not False,
+        skip_special_tokens=form.skips_special_tokens,
+        shows_stop=bool(request.include_stop_str_in_output),
+        parsing=parsing,
+        in_pieces=bool(request.stream),
+        stops_in_reasoning=request.endturn.stops_in_reasoning,
     )
+
+
+def _answer_form(request: GenerationRequest, parsing: ParsingPlan | None) -> AnswerForm:
+    skips_special_tokens = request.skip_special_tokens is not False
+    if parsing is None:
+        return AnswerForm(structured=request.structured, skips_special_tokens=skips_special_tokens)
+    asked = request.parse_request
+    return AnswerForm(
+        structured=parsing.structured,
+        may_call_tools=asked is not None and asked.demand != "none",
+        skips_special_tokens=skips_special_tokens and parsing.skips_special_tokens,
+    )
+
+
+def _check_vocabulary(param: str, token_ids: Iterable[int], model: ServedModel) -> None:
+    for token_id in token_ids:
+        if token_id >= model.tokenizer.vocab_size:
+            raise InvalidRequest(
+                f"{param}: {token_id} is not in this model's vocabulary of {model.tokenizer.vocab_size}",
+                param=param,
+            )
 
 
 def _token_limit(
@@ -96,7 +149,7 @@ def _token_limit(
         raise InvalidRequest(
             f"the prompt has {num_prompt_tokens} tokens and this model's context is {max_model_len} tokens, "
             "which leaves no room for an answer; shorten the prompt",
-            param="messages" if hasattr(request, "messages") else "prompt",
+            param="prompt" if request.conversation is None else "messages",
             code="context_length_exceeded",
         )
     asked, limits = request.client_max_tokens, model.token_limits
@@ -130,41 +183,3 @@ def _profile_value(name: str, request: GenerationRequest, model: ServedModel) ->
         if wants_variety or (request.n or 1) > 1:
             return None
     return value
-
-
-def _stop_ids(request: GenerationRequest, model: ServedModel) -> dict[int, StopCause]:
-    causes: dict[int, StopCause] = {}
-    for token_id in request.stop_token_ids or ():
-        if token_id >= model.tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"stop_token_ids: {token_id} is not in this model's vocabulary of {model.tokenizer.vocab_size}",
-                param="stop_token_ids",
-            )
-        causes[token_id] = StopCause(kind="stop_token", token_id=token_id)
-    for text in request.stops:
-        if (special_id := model.tokenizer.special_ids.get(text)) is not None:
-            causes[special_id] = StopCause(kind="stop_string", token_id=special_id, text=text)
-    if not request.ignore_eos:
-        ids = model.end_of_turn_ids if request.endturn.guards else model.base_stop_ids
-        for token_id in ids:
-            is_eos = token_id == model.tokenizer.eos_token_id
-            causes[token_id] = StopCause(kind="eos" if is_eos else "stop_token", token_id=token_id)
-    return causes
-
-
-def _guarded(request: GenerationRequest) -> bool:
-    """Whether the product's own stops are on: a client's `ignore_eos` switches them off too."""
-    return request.endturn.guards and not request.ignore_eos
-
-
-def _stop_texts(request: GenerationRequest, model: ServedModel) -> tuple[StopText, ...]:
-    special = model.tokenizer.special_ids
-    stops = [StopText(text, "stop_string") for text in request.stops if text not in special]
-    if _guarded(request):
-        clients = {stop.text for stop in stops}
-        stops += [
-            StopText(text, "role_marker", outside_code=not model.stops_in_code)
-            for text in model.role_markers
-            if text not in clients
-        ]
-    return tuple(stops)

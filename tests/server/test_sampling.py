@@ -1,15 +1,17 @@
 """Request + profile -> sampling and stops, as tables."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from adapters.chat_profile import SamplingDefaults
-from server.engine import Sampling
+from server.engine import RepetitionDetection, Sampling
 from server.errors import InvalidRequest
 from server.sampling import GenerationPlan, plan_generation
-from server.schema import ChatCompletionRequest
-from server.served_model import ServedModel
+from server.schema import ChatCompletionRequest, CompletionRequest
+from server.served_model import ServedModel, TemplateTurns
+from server.stopping import LoopSettings
 from tests.fakes import EOS, IM_END, profile, served
 
 
@@ -110,10 +112,14 @@ def test_seed_and_min_tokens_pass() -> None:
     assert (made.sampling.seed, made.sampling.min_tokens) == (-5, 3)
 
 
+# The profile's marker; where the answer begins a line, its line breaks are the prompt's.
+MARKER = {"\n\n### Human:": "role_marker", "### Human:": "role_marker"}
+
+
 @pytest.mark.parametrize(
     ("fields", "kinds", "texts"),
     [
-        ({}, {EOS: "eos", IM_END: "stop_token"}, {"\n\n### Human:": "role_marker"}),
+        ({}, {EOS: "eos", IM_END: "stop_token"}, MARKER),
         ({"endturn": {"guards": False}}, {EOS: "eos"}, {}),
         ({"ignore_eos": True}, {}, {}),
         (
@@ -124,12 +130,32 @@ def test_seed_and_min_tokens_pass() -> None:
         (
             {"stop": ["<|im_end|>", "y"], "endturn": {"guards": False}},
             {EOS: "eos", IM_END: "stop_string"},
-            {"y": "stop_string"},
+            {"<|im_end|>": "stop_string", "y": "stop_string"},
         ),
         (
             {"stop": "\n\n### Human:"},
             {EOS: "eos", IM_END: "stop_token"},
             {"\n\n### Human:": "stop_string"},
+        ),
+        (
+            {"endturn": {"guards": {"end_of_turn": False}}},
+            {EOS: "eos"},
+            MARKER,
+        ),
+        (
+            {"endturn": {"guards": {"role_markers": False}}},
+            {EOS: "eos", IM_END: "stop_token"},
+            {},
+        ),
+        (
+            {"continue_final_message": True},
+            {EOS: "eos", IM_END: "stop_token"},
+            {"\n\n### Human:": "role_marker"},
+        ),
+        (
+            {"min_tokens": 1},
+            {EOS: "eos", IM_END: "stop_token"},
+            {"\n\n### Human:": "role_marker"},
         ),
     ],
 )
@@ -143,3 +169,108 @@ def test_stops(fields: dict[str, Any], kinds: dict[int, str], texts: dict[str, s
 def test_stop_token_outside_the_vocabulary_is_refused() -> None:
     with pytest.raises(InvalidRequest, match="stop_token_ids: 259"):
         plan(stop_token_ids=[259])
+
+
+@pytest.mark.parametrize(
+    ("in_code", "message", "stops"),
+    [
+        (False, {"role": "user", "content": "What is '### Human:' for?"}, False),
+        (False, {"role": "system", "content": [{"type": "text", "text": "no ### Human:"}]}, False),
+        (False, {"role": "user", "content": "What is ### human?"}, True),
+        (False, {"role": "assistant", "content": "### Human:"}, True),
+        (True, {"role": "user", "content": "What is '### Human:' for?"}, True),
+    ],
+)
+def test_a_quoted_marker_is_spared_unless_nothing_else_would_stop(
+    in_code: bool, message: dict[str, Any], stops: bool
+) -> None:
+    made = plan(
+        served(profile=profile(guard={"role_markers_in_code": in_code})), messages=[message]
+    )
+    assert {stop.text for stop in made.stop_texts} == (set(MARKER) if stops else set())
+    assert made.stop_ids, "other guards stay"
+    outside = [stop.outside_code for stop in made.stop_texts if not stop.at_start]
+    assert outside == ([not in_code] if stops else [])
+
+
+def test_a_string_with_a_special_token_in_it_is_matched_as_it_is_and_where_the_token_is_left_out() -> (
+    None
+):
+    made = plan(stop=["<|im_end|>\n<eos>"], endturn={"guards": False})
+    written, hidden = made.stop_texts
+    assert written.text == "<|im_end|>\n<eos>"
+    assert hidden.name == written.text
+    assert hidden.text == made.stop_marks[IM_END] + "\n" + made.stop_marks[EOS]
+    assert set(made.sampling.stop_token_ids) == {EOS}, "such a token alone is no stop of the client"
+    shown = plan(stop=["<|im_end|>\n"], skip_special_tokens=False, endturn={"guards": False})
+    assert ([stop.text for stop in shown.stop_texts], shown.stop_marks) == (["<|im_end|>\n"], {})
+
+
+BASE = served(
+    "base", profile=None, template_turns=TemplateTurns(end_ids=(IM_END,), markers=("\nUser:",))
+)
+
+
+def test_a_base_is_chatted_with_by_its_templates_turns_and_completes_without() -> None:
+    chat = plan(BASE)
+    assert set(chat.sampling.stop_token_ids) == {EOS, IM_END}
+    assert [(stop.text, stop.outside_code) for stop in chat.stop_texts] == [
+        ("\nUser:", True),
+        ("User:", False),
+    ]
+    assert plan(BASE, messages=[{"role": "system", "content": "User: x"}]).stop_texts == ()
+    request = CompletionRequest.model_validate({"model": "base", "prompt": "x"})
+    text = plan_generation(request, BASE, num_prompt_tokens=1, max_model_len=100)
+    assert (set(text.sampling.stop_token_ids), text.stop_texts) == ({EOS}, ())
+
+
+def cycles(**values: int) -> dict[str, int]:
+    return {"max_pattern_size": 4, "min_pattern_size": 2, "min_count": 5, **values}
+
+
+OFF = {"enabled": False}
+
+
+@pytest.mark.parametrize(
+    ("repetition", "fields", "expected", "near"),
+    [
+        ({"exact": cycles()}, {}, cycles(), True),
+        ({"exact": {**cycles(), **OFF}}, {}, None, True),
+        ({"exact": cycles(), "near": OFF}, {}, cycles(), False),
+        ({"exact": cycles()}, {"endturn": {"guards": {"loops": False}}}, None, False),
+        ({"exact": cycles()}, {"ignore_eos": True}, None, False),
+        ({}, {"repetition_detection": cycles(min_count=2)}, cycles(min_count=2), True),
+        ({}, {"repetition_detection": {"max_pattern_size": 0}}, None, True),
+        (
+            {},
+            {"repetition_detection": cycles(), "endturn": {"guards": False}},
+            cycles(),
+            False,
+        ),
+    ],
+)
+def test_loops_that_end_an_answer(
+    repetition: dict[str, Any],
+    fields: dict[str, Any],
+    expected: dict[str, int] | None,
+    near: bool,
+) -> None:
+    made = plan(served(profile=profile(guard={"repetition": repetition})), **fields)
+    detection = None if expected is None else RepetitionDetection(**expected)
+    assert made.sampling.repetition_detection == detection
+    assert (made.near_loops is not None) == near
+
+
+def test_loop_guards_are_on_by_default_with_and_without_a_profile() -> None:
+    for model in (served(), served(profile=None)):
+        made = plan(model)
+        assert made.sampling.repetition_detection is not None
+        assert made.near_loops == LoopSettings()
+
+
+def test_a_profile_may_set_when_text_is_a_loop() -> None:
+    near = {"prose": 500, "other": 2_000, "exact": 700, "min_ratio": 9.0}
+    made = plan(served(profile=profile(guard={"repetition": {"near": near}})))
+    assert made.near_loops == replace(
+        LoopSettings(), prose=500, other=2_000, exact=700, min_ratio=9.0
+    )

@@ -1,12 +1,14 @@
 """Text stops: earliest completion wins, nothing depends on how the text is cut."""
 
+import unicodedata
 from itertools import pairwise
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.stopping import StopMatcher, StopText
+from server.stopping import StopMatch, StopMatcher, StopText
+from server.stopping.matcher import MARKS
 
 
 def run(stops: tuple[str, ...], deltas: list[str]) -> tuple[str, str | None, int | None]:
@@ -99,3 +101,122 @@ def test_what_is_shown_is_a_prefix_without_any_stop(text: str, stops: list[str])
     assert text.startswith(shown)
     assert not any(stop in shown for stop in stops)
     assert (found is None) == (shown == text)
+
+
+A, B = (chr(mark) for mark in MARKS[:2])
+MARKED = st.text(alphabet="ab\n" + A + B, max_size=30)
+MARKED_STOPS = st.lists(
+    st.builds(
+        StopText,
+        st.text(alphabet="ab\n" + A + B, min_size=1, max_size=4),
+        st.just("stop_string"),
+        at_start=st.just(False),
+        is_shown=st.booleans(),
+    ),
+    min_size=1,
+    max_size=4,
+)
+
+
+def watch(stops: list[StopText], deltas: list[str]) -> tuple[str, StopMatch | None]:
+    # Marks are fed where a stop holds one.
+    matcher, shown = StopMatcher((*stops, StopText(A + B + "never", "stop_string"))), ""
+    for delta in deltas:
+        shown += matcher.feed(delta)
+        if matcher.match is not None:
+            break
+    return shown + matcher.flush(), matcher.match
+
+
+def visible(text: str) -> str:
+    return text.replace(A, "").replace(B, "")
+
+
+@pytest.mark.parametrize(
+    ("stop", "text", "shown", "start"),
+    [
+        ("x" + A, "ax" + A + "b", "a", 1),
+        ("x" + A, "axb" + A, "axb", None),
+        (A + "\n", "ab" + A + "\nc", "ab", 2),
+        (A + "\n" + B, "ab" + A + "\n" + A + "\n" + B, "ab\n", 3),
+        ("ab", "a" + A + "b", "", 0),  # what is shown never holds a stop
+        (A, "a" + A, "a", 1),
+    ],
+)
+def test_a_token_that_is_not_shown_takes_part_in_a_stop(
+    stop: str, text: str, shown: str, start: int | None
+) -> None:
+    for deltas in ([text], list(text)):
+        found, match = watch([StopText(stop, "stop_string")], deltas)
+        assert found == shown
+        assert (None if match is None else match.start) == start
+
+
+@given(text=MARKED, stops=MARKED_STOPS, cuts=st.lists(st.integers(0, 30), max_size=8))
+def test_any_split_gives_the_same_result_with_tokens_that_are_not_shown(
+    text: str, stops: list[StopText], cuts: list[int]
+) -> None:
+    bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
+    deltas = [text[start:end] for start, end in pairwise(bounds)]
+    whole = watch(stops, [text])
+    assert watch(stops, deltas) == whole == watch(stops, list(text))
+    shown, match = whole
+    assert visible(text).startswith(shown)
+    if match is None:
+        assert shown == visible(text)
+    else:
+        assert match.shown_end == len(shown)
+        assert match.stop.is_shown or match.start == len(shown)
+        assert not match.stop.is_shown or shown.endswith(visible(match.stop.text))
+    unmarked = [stop.text for stop in stops if stop.text == visible(stop.text)]
+    if match is None or not match.stop.is_shown:
+        assert not any(stop in shown for stop in unmarked)
+
+
+def test_a_stop_may_stay_in_the_text() -> None:
+    assert watch([StopText("END", "stop_string", is_shown=True)], ["the E", "ND."])[0] == "the END"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("### H: b", ""), ("### Hi", "### Hi"), ("a### H:", "a### H:"), ("##", "##"), ("", "")],
+)
+def test_a_marker_at_the_start_is_one_only_there(text: str, shown: str) -> None:
+    for deltas in ([text], list(text)):
+        assert watch([StopText("### H:", "role_marker", at_start=True)], deltas)[0] == shown
+
+
+@pytest.mark.parametrize(
+    ("stop", "text", "shown"),
+    [
+        ("e", "cafe\u0301s", "caf"),  # the cut is before the letter and its accent
+        ("\u0301", "cafe\u0301", None),  # between them there is none
+        ("\u0301x", "cafe\u0301xx\u0301x", None),
+        ("\U0001f466", "\U0001f468\u200d\U0001f466 \U0001f466", "\U0001f468\u200d\U0001f466 "),
+        ("\U0001f3fd", "\U0001f44d\U0001f3fd", None),
+        ("\ufe0f", "\u2764\ufe0f", None),
+        ("\u0e34", "\u0e01\u0e34", None),
+        ("\u0301", "\u0301", ""),  # nothing is before it
+    ],
+)
+def test_a_stop_never_begins_inside_a_character_as_readers_see_it(
+    stop: str, text: str, shown: str | None
+) -> None:
+    for deltas in ([text], list(text)):
+        assert watch([StopText(stop, "stop_string")], deltas)[0] == (
+            text if shown is None else shown
+        )
+
+
+READERS = st.text(alphabet="ae\u0301\u200d\ufe0f\U0001f468\U0001f3fd", max_size=20)
+
+
+@given(text=READERS, stops=st.lists(READERS.filter(bool), min_size=1, max_size=3))
+def test_no_cut_is_inside_a_character_as_readers_see_it(text: str, stops: list[str]) -> None:
+    matched = [StopText(stop, "stop_string") for stop in stops]
+    shown, match = watch(matched, [text])
+    assert (shown, match) == watch(matched, list(text))
+    if match is not None and shown:
+        after = text[len(shown)]
+        assert shown[-1] != "\u200d"
+        assert unicodedata.category(after) not in {"Mn", "Me", "Mc", "Sk", "Cf"}
