@@ -1,14 +1,13 @@
-"""vLLM's AsyncLLM behind the Engine port: the only module that imports vLLM's engine.
-
-Sampling maps to SamplingParams one to one, and the engine stops on our ids only. vLLM detokenises nothing.
-"""
+"""vLLM's AsyncLLM behind the Engine port: the only module that imports vLLM's engine. `vllm_values` translates for it."""
 
 import argparse
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import anyio
 import vllm
@@ -16,23 +15,19 @@ from vllm.config.lora import MaxLoRARanks
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.lora.request import LoRARequest
-from vllm.outputs import CompletionOutput
 from vllm.platforms import current_platform
-from vllm.sampling_params import RequestOutputKind, SamplingParams
 from vllm.usage.usage_lib import UsageContext
 from vllm.utils.argparse_utils import FlexibleArgumentParser
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
-from .engine import EngineAdapter, EngineDelta, EngineRequest, Sampling, StepLogprobs
-from .errors import (
-    EndturnError,
-    EngineDeadError,
-    InternalError,
-    InvalidRequest,
-    StartError,
-    Unavailable,
-)
+from .choice_streams import choice_id, merge_choices, single_choices
+from .engine import EngineAdapter, EngineDelta, EngineRequest
+from .errors import EngineDeadError, StartError
+from .parsing import EngineReasoning
+from .vllm_values import sampling_params, step_logprobs, translate_error
+
+logger = logging.getLogger(__name__)
 
 TESTED_VERSION = "0.32.0"
 MAX_SLOTS_BY_DEFAULT = 8
@@ -79,6 +74,7 @@ class VLLMEngine:
         self._max_adapters = max_adapters
         self._lora_requests: dict[str, LoRARequest] = {}
         self._next_lora_id = itertools.count(1)  # an id is never used twice
+        self._num_choices: dict[str, int] = {}
 
     @classmethod
     def start(
@@ -113,11 +109,27 @@ class VLLMEngine:
         return length
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        if request.sampling.n == 1:
+            deltas = self._generate_one(request)
+        else:
+            deltas = merge_choices(single_choices(request), self._generate_one)
+        self._num_choices[request.request_id] = request.sampling.n
+        try:
+            async with aclosing(deltas):
+                async for delta in deltas:
+                    yield delta
+        finally:
+            del self._num_choices[request.request_id]
+
+    async def _generate_one(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         stream = self._llm.generate(
             {"prompt_token_ids": request.prompt_token_ids},
             sampling_params(request.sampling),
             request.request_id,
             lora_request=self._lora_request(request.adapter),
+            trace_headers=request.trace_headers,
+            priority=request.priority,
+            **_reasoning(request.reasoning),
         )
         ended = False
         try:
@@ -126,7 +138,7 @@ class VLLMEngine:
                     yield EngineDelta(
                         index=choice.index,
                         token_ids=tuple(choice.token_ids),
-                        logprobs=_step_logprobs(choice, request.sampling.num_logprobs),
+                        logprobs=step_logprobs(choice, request.sampling.num_logprobs),
                         finish_reason=choice.finish_reason,
                     )
             ended = True
@@ -144,10 +156,15 @@ class VLLMEngine:
                 # A cancelled scope cancels every await in it; the abort has to reach the engine all the same.
                 with anyio.CancelScope(shield=True):
                     await stream.aclose()
-                    await self.abort(request.request_id)
+                    await self._llm.abort(request.request_id)
 
-    async def abort(self, request_id: str) -> None:
-        await self._llm.abort(request_id)
+    async def abort(self, request_id: str, index: int | None = None) -> None:
+        number = self._num_choices.get(request_id, 1)
+        if number == 1:
+            await self._llm.abort(request_id)
+        else:
+            indices = range(number) if index is None else (index,)
+            await self._llm.abort([choice_id(request_id, index) for index in indices])
 
     async def add_adapter(self, adapter: EngineAdapter) -> None:
         if adapter.key in self._lora_requests:
@@ -181,50 +198,14 @@ class VLLMEngine:
         return None if adapter is None else self._lora_requests[adapter.key]
 
 
-def sampling_params(sampling: Sampling) -> SamplingParams:
-    """Our Sampling as vLLM's. `ignore_eos` is always on: every id that ends an answer is in `stop_token_ids`."""
-    return SamplingParams(
-        n=sampling.n,
-        temperature=sampling.temperature,
-        top_p=sampling.top_p,
-        top_k=sampling.top_k,
-        min_p=sampling.min_p,
-        presence_penalty=sampling.presence_penalty,
-        frequency_penalty=sampling.frequency_penalty,
-        repetition_penalty=sampling.repetition_penalty,
-        seed=sampling.seed,
-        max_tokens=sampling.max_tokens,
-        min_tokens=sampling.min_tokens,
-        logprobs=sampling.num_logprobs,
-        stop_token_ids=list(sampling.stop_token_ids),
-        ignore_eos=True,
-        detokenize=False,
-        output_kind=RequestOutputKind.DELTA,
-    )
-
-
-def _step_logprobs(output: CompletionOutput, number: int | None) -> tuple[StepLogprobs, ...]:
-    """vLLM's dicts of Logprob as ours. The sampled token is in its dict even where it is not among the likely ones."""
-    if number is None or output.logprobs is None:
-        return ()
-    return tuple(
-        StepLogprobs(
-            {i: entry.logprob for i, entry in step.items() if entry.rank <= number},
-            step[token_id].logprob,
-        )
-        for token_id, step in zip(output.token_ids, output.logprobs, strict=True)
-    )
-
-
-def translate_error(exc: Exception) -> EndturnError:
-    """vLLM's errors as ours; what is nobody's fault outside becomes an InternalError."""
-    if isinstance(exc, VLLMEngineDeadError):
-        return EngineDeadError(str(exc))
-    if isinstance(exc, GracefulHTTPError):
-        return Unavailable(str(exc), code="engine_busy")
-    if isinstance(exc, VLLMClientError | ValueError):
-        return InvalidRequest(f"the engine refuses the request: {exc}")
-    return InternalError("the engine failed on this request; try again")
+def _reasoning(reasoning: EngineReasoning | None) -> dict[str, Any]:
+    """When a constraint begins to hold; by itself the engine would wait for reasoning in every request."""
+    if reasoning is None:
+        return {"reasoning_ended": True}
+    return {
+        "reasoning_ended": reasoning.has_ended,
+        "reasoning_parser_kwargs": {"chat_template_kwargs": dict(reasoning.template_kwargs)},
+    }
 
 
 def _make_room(args: AsyncEngineArgs, adapters: Sequence[EngineAdapter]) -> int:
@@ -242,7 +223,26 @@ def _make_room(args: AsyncEngineArgs, adapters: Sequence[EngineAdapter]) -> int:
             )
         args.max_lora_rank = fitting[0]
     if args.max_loras == AsyncEngineArgs.max_loras:
-        args.max_loras = min(len(adapters), MAX_SLOTS_BY_DEFAULT)
+        args.max_loras = _num_slots(len(adapters))
+    elif current_platform.is_cpu() and args.max_loras <= len(adapters):
+        logger.warning(
+            "--max-loras %d for %d adapters: on vLLM's CPU build the base answers with an adapter's weights while adapters "
+            "fill every slot; give at least %d",
+            args.max_loras,
+            len(adapters),
+            len(adapters) + 1,
+        )
     if args.max_cpu_loras is None:
         args.max_cpu_loras = max(len(adapters), args.max_loras)
     return int(args.max_cpu_loras)
+
+
+def _num_slots(num_adapters: int) -> int:
+    """Slots for adapters in one batch.
+
+    vLLM's CPU build gathers LoRA weights at index -1 for a token without an adapter (lora/ops/torch_ops/lora_ops.py in
+    0.32.0), which is the last slot: one slot more than adapters keeps it empty, so that the base stays the base.
+    """
+    if current_platform.is_cpu():
+        return num_adapters + 1
+    return min(num_adapters, MAX_SLOTS_BY_DEFAULT)

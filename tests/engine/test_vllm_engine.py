@@ -7,14 +7,22 @@ from typing import Any
 import pytest
 import vllm.exceptions
 from vllm.engine.arg_utils import AsyncEngineArgs
-from vllm.sampling_params import RequestOutputKind, SamplingParams
+from vllm.sampling_params import (
+    RepetitionDetectionParams,
+    RequestOutputKind,
+    SamplingParams,
+    StructuredOutputsParams,
+)
 from vllm.v1.engine.async_llm import AsyncLLM
 from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
 from server import vllm_engine
-from server.engine import EngineAdapter, Sampling
+from server.engine import EngineAdapter, RepetitionDetection, Sampling
 from server.errors import EngineDeadError, InternalError, InvalidRequest, StartError, Unavailable
-from server.vllm_engine import VLLMEngine, parse_engine_flags, sampling_params, translate_error
+from server.parsing import EngineReasoning
+from server.structured_output import StructuredOutput
+from server.vllm_engine import VLLMEngine, parse_engine_flags
+from server.vllm_values import sampling_params, translate_error
 
 FULL = Sampling(
     n=2,
@@ -30,20 +38,28 @@ FULL = Sampling(
     min_tokens=4,
     stop_token_ids=(1, 2),
     num_logprobs=20,
+    repetition_detection=RepetitionDetection(max_pattern_size=8, min_pattern_size=2, min_count=3),
+    structured_output=StructuredOutput(kind="json", text='{"type": "object"}'),
+    logit_bias={7: -1.5},
+    allowed_token_ids=(7, 8),
+    bad_words=("no",),
 )
 OURS = {
     "ignore_eos": True,
     "detokenize": False,
     "output_kind": RequestOutputKind.DELTA,
     "logprobs": 20,
+    "repetition_detection": RepetitionDetectionParams(
+        max_pattern_size=8, min_pattern_size=2, min_count=3
+    ),
+    "structured_outputs": StructuredOutputsParams(json='{"type": "object"}'),
 }
 # Fields of vLLM's that requests cannot set here yet, or that are not meant for requests.
 LEFT_ALONE = {
     "watermarking", "stop", "prompt_logprobs", "prompt_logprob_token_ids", "prompt_logprob_start",
     "logprob_token_ids", "flat_logprobs", "skip_special_tokens", "spaces_between_special_tokens",
     "include_stop_str_in_output", "stream_interval", "skip_clone", "output_text_buffer_length",
-    "structured_outputs", "logit_bias", "allowed_token_ids", "extra_args", "bad_words",
-    "skip_reading_prefix_cache", "thinking_token_budget", "repetition_detection", "routed_experts_prompt_start",
+    "extra_args", "skip_reading_prefix_cache", "thinking_token_budget", "routed_experts_prompt_start",
     "trace_decode_token_ids",
 }  # fmt: skip
 
@@ -91,20 +107,28 @@ def adapters(*ranks: int) -> list[EngineAdapter]:
 
 
 @pytest.mark.parametrize(
-    ("ranks", "flags", "expected"),
+    ("is_cpu", "ranks", "flags", "expected"),
     [
-        ((), [], (False, 16, 1, None)),
-        ((4,), [], (True, 8, 1, 1)),
-        ((4, 17), [], (True, 32, 2, 2)),
-        ((8,) * 12, [], (True, 8, 8, 12)),
-        ((8,), ["--max-loras", "4", "--max-cpu-loras", "9"], (True, 8, 4, 9)),
-        ((8,), ["--max-lora-rank", "64"], (True, 64, 1, 1)),
+        (False, (), [], (False, 16, 1, None)),
+        (False, (4,), [], (True, 8, 1, 1)),
+        (False, (4, 17), [], (True, 32, 2, 2)),
+        (False, (8,) * 12, [], (True, 8, 8, 12)),
+        (False, (8,), ["--max-loras", "4", "--max-cpu-loras", "9"], (True, 8, 4, 9)),
+        (False, (8,), ["--max-lora-rank", "64"], (True, 64, 1, 1)),
+        (True, (4,), [], (True, 8, 2, 2)),
+        (True, (8,) * 12, [], (True, 8, 13, 13)),
+        (True, (8,), ["--max-loras", "4"], (True, 8, 4, 4)),
     ],
-    ids=range(6),
+    ids=range(9),
 )
 def test_room_for_adapters(
-    ranks: tuple[int, ...], flags: list[str], expected: tuple[bool, int, int, int | None]
+    is_cpu: bool,
+    ranks: tuple[int, ...],
+    flags: list[str],
+    expected: tuple[bool, int, int, int | None],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr("server.vllm_engine.current_platform.is_cpu", lambda: is_cpu)
     parsed = parse_engine_flags(flags)
     args = AsyncEngineArgs.__new__(AsyncEngineArgs)
     for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
@@ -116,6 +140,19 @@ def test_room_for_adapters(
         args.max_loras,
         args.max_cpu_loras,
     ) == expected
+
+
+def test_a_cpu_without_a_spare_slot_is_told(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("server.vllm_engine.current_platform.is_cpu", lambda: True)
+    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
+    parsed = parse_engine_flags(["--max-loras", "2"])
+    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
+        setattr(args, name, getattr(parsed, name))
+    with caplog.at_level("WARNING", logger="server.vllm_engine"):
+        vllm_engine._make_room(args, adapters(4, 4))
+    assert "give at least 3" in caplog.text
 
 
 def test_rank_no_engine_takes_is_refused() -> None:
@@ -158,7 +195,10 @@ def test_every_error_of_vllm_has_a_translation() -> None:
 
 def test_the_methods_we_call_have_the_signatures_we_know() -> None:
     known = {
-        "generate": ["prompt", "sampling_params", "request_id", "lora_request"],
+        "generate": [
+            *("prompt", "sampling_params", "request_id", "lora_request", "priority"),
+            *("reasoning_ended", "reasoning_parser_kwargs"),
+        ],
         "abort": ["request_id"],
         "add_lora": ["lora_request"],
         "check_health": [],
@@ -167,6 +207,15 @@ def test_the_methods_we_call_have_the_signatures_we_know() -> None:
     for name, parameters in known.items():
         there = inspect.signature(getattr(AsyncLLM, name)).parameters
         assert set(parameters) <= set(there), name
+
+
+def test_a_constraint_waits_for_reasoning_only_where_it_was_left_open() -> None:
+    assert vllm_engine._reasoning(None) == {"reasoning_ended": True}
+    open_reasoning = EngineReasoning(has_ended=False, template_kwargs={"a": 1})
+    assert vllm_engine._reasoning(open_reasoning) == {
+        "reasoning_ended": False,
+        "reasoning_parser_kwargs": {"chat_template_kwargs": {"a": 1}},
+    }
 
 
 class StubLLM:
