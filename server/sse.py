@@ -4,39 +4,18 @@ What is the same in every event of a stream is encoded once; a token costs one e
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
+from .answer_parts import CallParts
+from .choice import TokenLogprobs
+from .errors import RequestError
 from .finish import Finish
-from .generation import ChoiceDelta, TokenLogprobs
+from .generation import ChoiceDelta
 from .logprobs import LogprobsWriter
-
-DONE = b"data: [DONE]\n\n"
-
-
-@dataclass(slots=True)
-class WholeChoice:
-    """One choice collected to its end."""
-
-    pieces: list[str] = field(default_factory=list)
-    logprobs: list[TokenLogprobs] = field(default_factory=list)
-    finish: Finish | None = None
-
-
-def usage(num_prompt_tokens: int, num_completion_tokens: int) -> dict[str, int]:
-    """OpenAI's usage object; completion tokens are those generated, the end token included."""
-    return {
-        "prompt_tokens": num_prompt_tokens,
-        "completion_tokens": num_completion_tokens,
-        "total_tokens": num_prompt_tokens + num_completion_tokens,
-    }
-
-
-def event(data: Any) -> bytes:
-    """One server-sent event."""
-    return b"data: " + orjson.dumps(data) + b"\n\n"
+from .parsing import ParsedDelta, ToolCallDelta
+from .wire import DONE, AnswerHead, WholeChoice, event, num_generated_tokens, usage
 
 
 def _finish_fields(finish: Finish) -> dict[str, Any]:
@@ -47,36 +26,57 @@ def _finish_fields(finish: Finish) -> dict[str, Any]:
     }
 
 
-class Wire:
-    """How one request's answer is written. Subclasses say what a choice looks like."""
+def _parsed_delta(parsed: ParsedDelta) -> dict[str, Any]:
+    """OpenAI's delta; reasoning is called as vLLM calls it."""
+    delta: dict[str, Any] = {}
+    if parsed.content:
+        delta["content"] = parsed.content
+    if parsed.reasoning:
+        delta["reasoning"] = parsed.reasoning
+    if parsed.tool_calls:
+        delta["tool_calls"] = [_tool_call_delta(call) for call in parsed.tool_calls]
+    return delta
+
+
+def _tool_call_delta(call: ToolCallDelta) -> dict[str, Any]:
+    written: dict[str, Any] = {"index": call.index}
+    if call.id is not None:
+        written |= {"id": call.id, "type": "function"}
+    named = {} if call.name is None else {"name": call.name}
+    return {**written, "function": {**named, "arguments": call.arguments}}
+
+
+def _tool_call(call: CallParts) -> dict[str, Any]:
+    called = {"name": call.name, "arguments": call.arguments}
+    return {"id": call.id, "type": "function", "function": called}
+
+
+class ChunkWire:
+    """OpenAI's chunks and their whole body. Subclasses say what a choice looks like."""
 
     id_prefix: str
     object_name: str
     stream_object_name: str
 
-    def __init__(
-        self,
-        request_id: str,
-        model: str,
-        created: int,
-        *,
-        include_usage: bool,
-        logprobs: LogprobsWriter | None = None,
-    ) -> None:
-        self._logprobs = logprobs
-        self._head = {"id": request_id, "created": created, "model": model}
+    def __init__(self, head: AnswerHead) -> None:
+        self._logprobs = head.logprobs
+        self._num_choices = head.num_choices
+        self._num_prompt_tokens = head.num_prompt_tokens
+        self._include_usage = head.include_usage
+        request_id = self.id_prefix + head.id
+        self._head = {"id": request_id, "created": head.created, "model": head.model}
         envelope = {
             "id": request_id,
             "object": self.stream_object_name,
-            "created": created,
-            "model": model,
+            "created": head.created,
+            "model": head.model,
         }
         self._before = b"data: " + orjson.dumps(envelope)[:-1] + b',"choices":['
-        self._after = b'],"usage":null}\n\n' if include_usage else b"]}\n\n"
+        self._after = b'],"usage":null}\n\n' if head.include_usage else b"]}\n\n"
 
-    def opening(self, num_choices: int) -> list[bytes]:  # noqa: ARG002  (chat has one event a choice)
-        """Events before the first token."""
-        return []
+    def opening(self) -> bytes:
+        """Nothing; chat has one event a choice."""
+        return b""
 
     def delta(self, delta: ChoiceDelta) -> bytes:
         """The event of one delta."""
@@ -87,24 +87,31 @@ class Wire:
         )
         return self._before + choice + self._after
 
-    def usage(self, counts: dict[str, int]) -> bytes:
-        """The last event of a stream that was asked for its usage; it has no choices."""
-        return event(
-            {**self._head, "object": self.stream_object_name, "choices": [], "usage": counts}
-        )
+    def closing(self, num_tokens: int) -> bytes:
+        """An event with the usage and no choices, where it was asked for, and OpenAI's end of a stream."""
+        if not self._include_usage:
+            return DONE
+        counts = usage(self._num_prompt_tokens, num_tokens)
+        head = {**self._head, "object": self.stream_object_name}
+        return event({**head, "choices": [], "usage": counts}) + DONE
 
-    def whole(self, choices: Sequence[WholeChoice], counts: dict[str, int]) -> dict[str, Any]:
+    def error(self, exc: RequestError) -> bytes:
+        """One last event in OpenAI's shape, and the end."""
+        return event(exc.body()) + DONE
+
+    def whole(self, choices: Sequence[WholeChoice]) -> dict[str, Any]:
         """The body of an answer that was not streamed."""
         written = [
             {
                 "index": index,
-                **self._text_fields("".join(choice.pieces)),
+                **self._text_fields(choice),
                 "logprobs": self._written_logprobs(choice.logprobs),
                 **_finish_fields(choice.finish),
             }
             for index, choice in enumerate(choices)
             if choice.finish is not None
         ]
+        counts = usage(self._num_prompt_tokens, num_generated_tokens(choices))
         return {**self._head, "object": self.object_name, "choices": written, "usage": counts}
 
     def _written_logprobs(self, logprobs: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
@@ -121,29 +128,33 @@ class Wire:
     def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
         raise NotImplementedError
 
-    def _text_fields(self, text: str) -> dict[str, Any]:
+    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
         raise NotImplementedError
 
 
-class ChatWire(Wire):
+class ChatWire(ChunkWire):
     """`chat.completion` and its chunks."""
 
     id_prefix = "chatcmpl-"
     object_name = "chat.completion"
     stream_object_name = "chat.completion.chunk"
 
-    def opening(self, num_choices: int) -> list[bytes]:
+    def opening(self) -> bytes:
         first = {
             "delta": {"role": "assistant", "content": ""},
             "logprobs": None,
             "finish_reason": None,
         }
-        return [
+        return b"".join(
             self._before + orjson.dumps({"index": index, **first}) + self._after
-            for index in range(num_choices)
-        ]
+            for index in range(self._num_choices)
+        )
 
     def _delta_choice(self, delta: ChoiceDelta) -> bytes:
+        if delta.parsed is not None:
+            logprobs = self._written_logprobs(delta.logprobs)
+            choice = {"delta": _parsed_delta(delta.parsed), "logprobs": logprobs}
+            return orjson.dumps({"index": delta.index, **choice, "finish_reason": None})
         return b'{"index":%d,"delta":{"content":%b},"logprobs":%b,"finish_reason":null}' % (
             delta.index,
             orjson.dumps(delta.text),
@@ -156,16 +167,25 @@ class ChatWire(Wire):
         return {"content": writer.chat(logprobs), "refusal": None}
 
     def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
-        content = {"content": delta.text} if delta.text else {}
+        content: dict[str, Any] = {"content": delta.text} if delta.text else {}
+        if delta.parsed is not None:
+            content = _parsed_delta(delta.parsed)
         logprobs = self._written_logprobs(delta.logprobs)
         head = {"index": delta.index, "delta": content, "logprobs": logprobs}
         return orjson.dumps({**head, **_finish_fields(finish)})
 
-    def _text_fields(self, text: str) -> dict[str, Any]:
-        return {"message": {"role": "assistant", "content": text, "refusal": None}}
+    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
+        content: str | None = "".join(choice.pieces)
+        message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
+        if choice.parts is not None:
+            message["reasoning"] = choice.parts.reasoning or None
+            if choice.parts.calls:
+                message["content"] = content or None
+                message["tool_calls"] = [_tool_call(call) for call in choice.parts.calls.values()]
+        return {"message": message}
 
 
-class CompletionWire(Wire):
+class CompletionWire(ChunkWire):
     """`text_completion`, whole and in chunks."""
 
     id_prefix = "cmpl-"
@@ -189,5 +209,5 @@ class CompletionWire(Wire):
         head = {"index": delta.index, "text": delta.text, "logprobs": logprobs}
         return orjson.dumps({**head, **_finish_fields(finish)})
 
-    def _text_fields(self, text: str) -> dict[str, Any]:
-        return {"text": text}
+    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
+        return {"text": "".join(choice.pieces)}

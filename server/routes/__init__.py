@@ -1,8 +1,16 @@
 """The HTTP endpoints, one module a subject. Each reads down: parse, resolve, render, plan, generate, write."""
 
-from . import chat, completions, models, operations, tokens
+from . import chat, completions, messages, models, operations, responses, tokens
 from .context import Server
 
-ROUTERS = (chat.router, completions.router, models.router, tokens.router, operations.router)
+ROUTERS = (
+    chat.router,
+    completions.router,
+    responses.router,
+    messages.router,
+    models.router,
+    tokens.router,
+    operations.router,
+)
 
 __all__ = ["ROUTERS", "Server"]

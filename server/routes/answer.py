@@ -1,6 +1,6 @@
 """From token ids to a response: plan, generate, and write the answer whole or as a stream.
 
-Shared by chat and text completion, which differ only in prompt and wire form.
+Shared by every API that generates text: they differ only in prompt and wire form.
 """
 
 import logging
@@ -12,16 +12,24 @@ import orjson
 from fastapi import Request, Response
 
 from ..engine import EngineRequest
-from ..errors import EndturnError, EngineDeadError, InternalError, RequestError, Unavailable
+from ..errors import (
+    EndturnError,
+    EngineDeadError,
+    InternalError,
+    InvalidRequest,
+    RequestError,
+    Unavailable,
+)
 from ..generation import ChoiceDelta, generate
 from ..logprobs import LogprobsWriter
-from ..metrics import RECORD_KEY, RequestRecord
-from ..sampling import GenerationPlan, plan_generation
+from ..parsing import ParsingPlan
+from ..request_record import MAX_TRANSCRIPT_CHARS, RECORD_KEY, RequestRecord
+from ..sampling import plan_generation
 from ..schema import GenerationRequest
 from ..served_model import ServedModel
-from ..sse import DONE, WholeChoice, Wire, event, usage
+from ..wire import AnswerHead, MakeWire, WholeChoice, Wire
 from .connection import EventStream, while_connected
-from .context import REQUEST_ID_KEY, Server, server_of
+from .context import Server, server_of
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +39,7 @@ async def answer(
     body: GenerationRequest,
     model: ServedModel,
     prompt_token_ids: list[int],
-    wire_class: type[Wire],
+    make_wire: MakeWire,
 ) -> Response:
     """The response to `body`.
 
@@ -39,37 +47,69 @@ async def answer(
         RequestError: the request failed before the first token; later failures are events of the stream.
     """
     server = server_of(request)
-    request_id: str = request.scope[REQUEST_ID_KEY]
-    include_usage = bool(body.stream_options and body.stream_options.include_usage)
-    wire = wire_class(
-        wire_class.id_prefix + request_id,
-        model.name,
-        int(time.time()),
-        include_usage=include_usage,
-        logprobs=_logprobs_writer(body, model),
-    )
+    record: RequestRecord = request.scope[RECORD_KEY]
+    _note_prompt(record, model, prompt_token_ids)
+    parsing = _parsing_plan(body, model, prompt_token_ids)
     plan = plan_generation(
         body,
         model,
         num_prompt_tokens=len(prompt_token_ids),
         max_model_len=server.engine.max_model_len,
+        parsing=parsing,
     )
+    head = AnswerHead(
+        id=record.engine_id,
+        model=model.name,
+        created=int(time.time()),
+        plan=plan,
+        num_prompt_tokens=len(prompt_token_ids),
+        include_usage=bool(body.stream_options and body.stream_options.include_usage),
+        logprobs=_logprobs_writer(body, model),
+    )
+    wire = make_wire(head)
     engine_request = EngineRequest(
-        request_id=request_id,
+        request_id=record.engine_id,
         prompt_token_ids=prompt_token_ids,
         sampling=plan.sampling,
         adapter=model.adapter,
+        trace_headers=record.trace_headers,
+        priority=body.priority,
+        reasoning=None if parsing is None else parsing.reasoning,
     )
-    record: RequestRecord = request.scope[RECORD_KEY]
     deltas = _translated(
-        generate(server.engine, engine_request, plan, model.tokenizer, record), server
+        generate(server.engine, engine_request, plan, model.tokenizer, record, server.watchdog),
+        server,
+        record,
     )
     if not body.stream:
-        return await while_connected(request, _whole(deltas, plan, wire, len(prompt_token_ids)))
-    events = _events(deltas, plan, wire, len(prompt_token_ids) if include_usage else None)
+        return await while_connected(request, _whole(deltas, wire, head.num_choices))
+    events = _events(deltas, wire, head.num_choices)
     # The first event decides the status: what fails before it is an HTTP error, not an event.
     first = await while_connected(request, anext(events))
-    return EventStream(first, _with_errors(events))
+    return EventStream(first, _with_errors(events, wire, record))
+
+
+def _parsing_plan(
+    body: GenerationRequest, model: ServedModel, prompt_token_ids: list[int]
+) -> ParsingPlan | None:
+    """How the answers are read; None where their text is the content."""
+    asked = body.parse_request
+    if asked is None:
+        return None
+    if model.parsers is not None:
+        return model.parsers.plan(asked, prompt_token_ids)
+    if asked.demand == "none":
+        return None
+    raise InvalidRequest("tools: this server reads no tool calls; leave them out", param="tools")
+
+
+def _note_prompt(record: RequestRecord, model: ServedModel, prompt_token_ids: list[int]) -> None:
+    record.num_prompt_tokens = len(prompt_token_ids)
+    if record.transcript is not None:
+        # A token is a character at least, or part of one.
+        start = prompt_token_ids[: MAX_TRANSCRIPT_CHARS * 4]
+        text = model.tokenizer.decode(start, skip_special_tokens=False)
+        record.transcript.prompt = text[:MAX_TRANSCRIPT_CHARS]
 
 
 def _logprobs_writer(body: GenerationRequest, model: ServedModel) -> LogprobsWriter | None:
@@ -78,13 +118,16 @@ def _logprobs_writer(body: GenerationRequest, model: ServedModel) -> LogprobsWri
 
 
 async def _translated(
-    deltas: AsyncGenerator[ChoiceDelta, None], server: Server
+    deltas: AsyncGenerator[ChoiceDelta, None], server: Server, record: RequestRecord
 ) -> AsyncGenerator[ChoiceDelta, None]:
     """The same deltas; every failure becomes an error that a client may see."""
     try:
-        async with aclosing(deltas):
-            async for delta in deltas:
-                yield delta
+        with record.stage("engine"):
+            async with aclosing(deltas):
+                async for delta in deltas:
+                    if record.transcript is not None:
+                        record.transcript.add(delta.index, delta.text)
+                    yield delta
     except EngineDeadError as exc:
         server.lifecycle.note_engine_death()
         raise Unavailable(
@@ -97,53 +140,42 @@ async def _translated(
 
 
 async def _whole(
-    deltas: AsyncGenerator[ChoiceDelta, None],
-    plan: GenerationPlan,
-    wire: Wire,
-    num_prompt_tokens: int,
+    deltas: AsyncGenerator[ChoiceDelta, None], wire: Wire, num_choices: int
 ) -> Response:
-    choices = [WholeChoice() for _ in range(plan.sampling.n * plan.copies)]
+    choices = [WholeChoice() for _ in range(num_choices)]
     async with aclosing(deltas):
         async for delta in deltas:
-            choices[delta.index].pieces.append(delta.text)
-            choices[delta.index].logprobs += delta.logprobs
-            choices[delta.index].finish = delta.finish
-    counts = usage(num_prompt_tokens, _num_tokens(choices))
-    return Response(orjson.dumps(wire.whole(choices, counts)), media_type="application/json")
+            choices[delta.index].add(delta)
+    return Response(orjson.dumps(wire.whole(choices)), media_type="application/json")
 
 
 async def _events(
-    deltas: AsyncGenerator[ChoiceDelta, None],
-    plan: GenerationPlan,
-    wire: Wire,
-    num_prompt_tokens: int | None,
+    deltas: AsyncGenerator[ChoiceDelta, None], wire: Wire, num_choices: int
 ) -> AsyncGenerator[bytes, None]:
-    """The events of a stream, to its end; `num_prompt_tokens` is None where no usage was asked for."""
-    num_choices = plan.sampling.n * plan.copies
+    """The events of a stream, to its end."""
     num_tokens = [0] * num_choices
-    opening = b"".join(wire.opening(num_choices))
+    opening = wire.opening()
     async with aclosing(deltas):
         async for delta in deltas:
             num_tokens[delta.index] = delta.num_tokens
-            yield opening + wire.delta(delta)
+            if made := opening + wire.delta(delta):
+                yield made
             opening = b""
-    if num_prompt_tokens is not None:
-        yield wire.usage(usage(num_prompt_tokens, sum(num_tokens)))
-    yield DONE
+    yield wire.closing(sum(num_tokens))
 
 
-def _num_tokens(choices: list[WholeChoice]) -> int:
-    return sum(choice.finish.num_tokens for choice in choices if choice.finish is not None)
-
-
-async def _with_errors(events: AsyncGenerator[bytes, None]) -> AsyncGenerator[bytes, None]:
-    """`events`; a failure among them becomes one last event in OpenAI's shape."""
+async def _with_errors(
+    events: AsyncGenerator[bytes, None], wire: Wire, record: RequestRecord
+) -> AsyncGenerator[bytes, None]:
+    """`events`; a failure among them becomes the last of them, in the shape of the API."""
     try:
         async with aclosing(events):
             async for piece in events:
                 yield piece
     except RequestError as exc:
-        yield event(exc.body()) + DONE
+        record.error_code = exc.code or exc.type
+        yield wire.error(exc)
     except Exception:  # the headers are out: no handler after this one could tell the client
-        logger.exception("a stream failed")
-        yield event(InternalError("the server failed; try again").body()) + DONE
+        logger.exception("a stream failed", extra={"facts": {"request_id": record.request_id}})
+        record.error_code = InternalError.type
+        yield wire.error(InternalError("the server failed; try again"))

@@ -3,7 +3,7 @@
 from fastapi import APIRouter, Request, Response
 
 from ..errors import InvalidRequest
-from ..metrics import RECORD_KEY
+from ..request_record import RECORD_KEY, RequestRecord
 from ..schema import CompletionRequest
 from ..sse import CompletionWire
 from .answer import answer
@@ -17,13 +17,16 @@ async def completions(request: Request) -> Response:
     """Continue a text."""
     server = server_of(request)
     body = await read_body(request, CompletionRequest)
-    check_guards_allowed(server, body.endturn.guards)
+    check_guards_allowed(server, body.endturn)
+    record: RequestRecord = request.scope[RECORD_KEY]
+    record.model, record.stream = body.model, bool(body.stream)
     model = server.catalog.resolve(body.model)
-    request.scope[RECORD_KEY].adapter = model.label
+    record.adapter = model.label
     if isinstance(body.prompt, str):
-        prompt_token_ids = await server.renderer.encode(
-            model.tokenizer, body.prompt, add_special_tokens=body.add_special_tokens
-        )
+        with record.stage("render"):
+            prompt_token_ids = await server.renderer.encode(
+                model.tokenizer, body.prompt, add_special_tokens=body.add_special_tokens
+            )
     else:
         prompt_token_ids = [
             _checked(token_id, model.tokenizer.vocab_size) for token_id in body.prompt

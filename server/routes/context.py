@@ -1,5 +1,6 @@
 """What every endpoint needs: the server's parts, made once and handed in, and the body of a request."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -11,11 +12,12 @@ from ..errors import BodyTooLarge, InvalidRequest
 from ..lifecycle import Lifecycle
 from ..metrics import Metrics
 from ..prompt import PromptRenderer
-from ..schema import RequestPart, parse_body
+from ..request_middleware import RequestObserver
+from ..request_body import parse_body
+from ..request_parts import EndturnOptions, RequestPart
 from ..settings import Settings
+from ..watchdog import Watchdog
 
-# Where the admission middleware leaves the request's id.
-REQUEST_ID_KEY = "endturn.request_id"
 Body = TypeVar("Body", bound=RequestPart)
 # A client that is still sending hears nothing; so an oversized body is read on, up to this many times the limit.
 _READ_ON_FACTOR = 8
@@ -31,6 +33,8 @@ class Server:
     renderer: PromptRenderer
     metrics: Metrics
     lifecycle: Lifecycle
+    watchdog: Watchdog
+    tracers: Sequence[RequestObserver] = ()
 
 
 def server_of(request: Request) -> Server:
@@ -60,13 +64,13 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
     return parse_body(b"".join(pieces), kind)
 
 
-def check_guards_allowed(server: Server, guards: bool) -> None:
-    """Refuse `endturn: {"guards": false}` where the operator forbids it.
+def check_guards_allowed(server: Server, options: EndturnOptions) -> None:
+    """Refuse a request that switches a guard off where the operator forbids it.
 
     Raises:
         InvalidRequest: it is forbidden.
     """
-    if not guards and not server.settings.allow_guards_off:
+    if options.switches_off and not server.settings.allow_guards_off:
         raise InvalidRequest(
             "endturn.guards: this server does not let requests switch its stops off",
             param="endturn",

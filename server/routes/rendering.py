@@ -2,7 +2,9 @@
 
 from fastapi import Request
 
-from ..schema import ChatCompletionRequest, Message, TokenizeRequest
+from ..request_parts import Message
+from ..request_record import RECORD_KEY
+from ..schema import ChatCompletionRequest, TokenizeRequest
 from ..served_model import ServedModel
 from .connection import while_connected
 from .context import server_of
@@ -25,6 +27,8 @@ async def render_messages(
         messages,
         add_generation_prompt=body.add_generation_prompt,
         continue_final_message=body.continue_final_message,
-        template_kwargs=body.chat_template_kwargs,
+        template_kwargs=body.template_kwargs,
+        tools=body.tool_objects,
     )
-    return await while_connected(request, rendering)
+    with request.scope[RECORD_KEY].stage("render"):
+        return await while_connected(request, rendering)
