@@ -1,26 +1,33 @@
-"""The FastAPI application: the parts put together, errors in OpenAI's shape, and who is let in."""
+"""The FastAPI application: the parts put together, errors in the shape of the API that was called, and who is let in."""
 
 import hmac
 import logging
-import uuid
 from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from pydantic import SecretStr
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import __version__
 from .errors import InternalError, RequestError, Unauthorized, UnknownPath
 from .lifecycle import Lifecycle
-from .metrics import MetricsMiddleware
+from .messages_wire import REQUEST_ID_HEADER as MESSAGES_REQUEST_ID_HEADER
+from .messages_wire import error_body
+from .request_id import REQUEST_ID_HEADER
+from .request_log import RequestLog
+from .request_middleware import CLIENT_GONE_STATUS, RequestMiddleware
+from .request_record import RECORD_KEY, RequestRecord
 from .routes import ROUTERS, Server
 from .routes.connection import ClientGone
-from .routes.context import REQUEST_ID_KEY
 from .routes.operations import OPEN_PATHS
 
 logger = logging.getLogger(__name__)
+
+# Below this path clients speak Anthropic's API: its errors, and its way to send a key.
+MESSAGES_PATH = "/v1/messages"
 
 
 def create_app(server: Server) -> FastAPI:
@@ -32,17 +39,19 @@ def create_app(server: Server) -> FastAPI:
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_error)
     app.add_exception_handler(ClientGone, _on_client_gone)
+    app.add_exception_handler(ClientDisconnect, _on_client_gone)
     app.add_exception_handler(Exception, _on_bug)
     # The last one added is the first one to see a request.
     app.add_middleware(AdmissionMiddleware, lifecycle=server.lifecycle)
     if server.settings.api_key:
         app.add_middleware(ApiKeyMiddleware, keys=server.settings.api_key)
-    app.add_middleware(MetricsMiddleware, metrics=server.metrics)
+    log = RequestLog(quiet_paths=OPEN_PATHS, content=server.settings.log_content)
+    app.add_middleware(RequestMiddleware, observers=[*server.tracers, server.metrics, log])
     return app
 
 
 class AdmissionMiddleware:
-    """Lets POST requests in while the server takes them, gives each an id, and counts it until its response is over."""
+    """Lets POST requests in while the server takes them, and counts each until its response is over."""
 
     def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
         self._app = app
@@ -52,21 +61,20 @@ class AdmissionMiddleware:
         if scope["type"] != "http" or scope["method"] != "POST":
             await self._app(scope, receive, send)
             return
-        request_id = uuid.uuid4().hex
-        scope[REQUEST_ID_KEY] = request_id
+        record: RequestRecord = scope[RECORD_KEY]
         try:
-            self._lifecycle.admit(request_id)
+            self._lifecycle.admit(record.engine_id)
         except RequestError as exc:
-            await _response(exc)(scope, receive, send)
+            await _response(scope, exc)(scope, receive, send)
             return
         try:
             await self._app(scope, receive, send)
         finally:
-            self._lifecycle.release(request_id)
+            self._lifecycle.release(record.engine_id)
 
 
 class ApiKeyMiddleware:
-    """Wants `Authorization: Bearer KEY` everywhere but at the operations endpoints."""
+    """Wants `Authorization: Bearer KEY` everywhere but at the operations endpoints; Anthropic's clients send `x-api-key: KEY`."""
 
     def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
         self._app = app
@@ -77,43 +85,62 @@ class ApiKeyMiddleware:
             error = Unauthorized(
                 "no valid API key; send Authorization: Bearer KEY", code="invalid_api_key"
             )
-            await _response(error)(scope, receive, send)
+            await _response(scope, error)(scope, receive, send)
             return
         await self._app(scope, receive, send)
 
     def _has_key(self, scope: Scope) -> bool:
-        header = dict(scope["headers"]).get(b"authorization", b"")
-        kind, _, sent = header.partition(b" ")
+        headers = dict(scope["headers"])
+        kind, _, sent = headers.get(b"authorization", b"").partition(b" ")
+        if kind.lower() != b"bearer":
+            sent = headers.get(b"x-api-key", b"") if _is_messages(scope) else b""
         matches = [
             hmac.compare_digest(sent.strip(), key) for key in self._keys
         ]  # all of them: constant time
-        return kind.lower() == b"bearer" and any(matches)
+        return any(matches)
 
 
-def _response(exc: RequestError) -> Response:
-    return JSONResponse(exc.body(), status_code=exc.status, headers=exc.headers)
+def _response(scope: Scope, exc: RequestError) -> Response:
+    record: RequestRecord = scope[RECORD_KEY]
+    record.error_code = exc.code or exc.type
+    if not _is_messages(scope):
+        return JSONResponse(exc.body(), status_code=exc.status, headers=exc.headers)
+    headers = {**exc.headers, MESSAGES_REQUEST_ID_HEADER: record.request_id}
+    return JSONResponse(error_body(exc, record.request_id), status_code=exc.status, headers=headers)
 
 
-async def _on_request_error(_: Request, exc: Exception) -> Response:
+def _is_messages(scope: Scope) -> bool:
+    path: str = scope["path"]
+    return path == MESSAGES_PATH or path.startswith(f"{MESSAGES_PATH}/")
+
+
+async def _on_request_error(request: Request, exc: Exception) -> Response:
     if not isinstance(exc, RequestError):
         raise exc
-    return _response(exc)
+    return _response(request.scope, exc)
 
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:
     status = exc.status_code if isinstance(exc, HTTPException) else 500
     what = "there is no such path" if status == 404 else "this path does not take this method"
     error = UnknownPath(f"{request.method} {request.url.path:.200}: {what}", status=status)
-    response = _response(error)
+    response = _response(request.scope, error)
     if isinstance(exc, HTTPException) and exc.headers:
         response.headers.update(exc.headers)
     return response
 
 
 async def _on_client_gone(_: Request, __: Exception) -> Response:
-    return Response(status_code=499)  # nobody reads it; the access log does
+    return Response(status_code=CLIENT_GONE_STATUS)  # nobody reads it; the access log does
 
 
 async def _on_bug(request: Request, exc: Exception) -> Response:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=exc)
-    return _response(InternalError("the server failed; try again"))
+    record: RequestRecord = request.scope[RECORD_KEY]
+    facts = {"request_id": record.request_id}
+    logger.error(
+        "%s %.200s failed", request.method, request.url.path, exc_info=exc, extra={"facts": facts}
+    )
+    response = _response(request.scope, InternalError("the server failed; try again"))
+    # This one is sent outside of RequestMiddleware.
+    response.headers[REQUEST_ID_HEADER] = record.request_id
+    return response

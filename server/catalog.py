@@ -1,5 +1,6 @@
 """Which names are served, and what each of them is. Built at start; adapters are loaded before they are listed."""
 
+import logging
 import re
 import time
 from collections.abc import Iterable, Iterator
@@ -9,12 +10,17 @@ from adapters.base_files import BaseFiles
 from adapters.chat_profile import read_profile
 from adapters.end_of_turn import base_end_of_turn_ids
 from adapters.inspection import BaseModel
+from adapters.rendering import TemplateProcess, TemplateRefusal
+from adapters.template_turns import read_turns
+from adapters.tokenizer_files import TokenizerFiles
 
 from .adapter_intake import take_in
 from .errors import InvalidRequest, StartError, UnknownModel
 from .model_source import AdapterSource
-from .served_model import ServedModel
+from .served_model import ServedModel, TemplateTurns
 from .tokenizer import ChatTokenizer
+
+logger = logging.getLogger(__name__)
 
 # A name becomes a metric label, a log word and part of an address.
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
@@ -78,6 +84,25 @@ def base_model(
         base_stop_ids=base_end_of_turn_ids(base, tokenizer.eos_token_id),
         base_sampling=base.sampling_defaults(),
         profile=profile,
+    )
+
+
+def template_turns(model: ServedModel, tokenizer: TokenizerFiles) -> TemplateTurns:
+    """How the template of `model` separates turns; nothing where a profile says it, or where it cannot be rendered."""
+    if model.template is None or model.profile is not None:
+        return TemplateTurns()
+    try:
+        with TemplateProcess() as process:
+            turns = read_turns(model.template, tokenizer, process)
+    except TemplateRefusal as exc:
+        logger.warning(
+            "model %s: how its template separates turns stays unknown: %s", model.name, exc
+        )
+        return TemplateTurns()
+    ids = (tokenizer.ids.get(text) for text in (*turns.trained_end, *turns.turn_start))
+    return TemplateTurns(
+        end_ids=tuple(dict.fromkeys(token_id for token_id in ids if token_id is not None)),
+        markers=turns.role_markers,
     )
 
 

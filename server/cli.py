@@ -2,18 +2,23 @@
 
 import asyncio
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from inspect import Parameter, Signature
-from typing import Annotated, Any, get_args, get_origin
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 import typer
 from pydantic.fields import FieldInfo
 
 from . import __version__
 from .cli_adapters import calibrate, convert, inspect, run_command, verify
-from .cli_engine import engine_starter
+from .cli_engine import engine_starter, observed_as, parser_source, reasoning_flags
+from .cli_top import top
 from .errors import StartError
 from .settings import ENV_PREFIX, Settings, read_settings
+
+if TYPE_CHECKING:
+    from .tracing import RequestTracer
 
 app = typer.Typer(
     name="endturn",
@@ -24,10 +29,8 @@ app = typer.Typer(
 )
 # vLLM's name for our --adapter, so that a `vllm serve` command line carries over.
 LORA_MODULES = "--lora-modules"
-NOT_YET = {
-    "--tool-call-parser": "tools are not served yet",
-    "--reasoning-parser": "reasoning content is not served yet",
-}
+# vLLM wants it beside --tool-call-parser; here the parser is enough.
+AUTO_TOOL_CHOICE = "--enable-auto-tool-choice"
 
 
 def _show_version(value: bool) -> None:
@@ -92,7 +95,7 @@ def serve(context: typer.Context, **given: Any) -> None:
     """Serve a base model and its adapters over an OpenAI-compatible API.
 
     Every flag of vLLM's engine works too (--max-model-len, --tensor-parallel-size, ...); so do --served-model-name,
-    --lora-modules, --chat-template and --api-key as `vllm serve` spells them, and the model as first argument.
+    --lora-modules, --chat-template, --tool-call-parser, --reasoning-parser and --api-key as `vllm serve` spells them, and the model as first argument.
     """
     flags = {name: value for name, value in given.items() if value not in (None, [])}
     run_command(lambda: _serve(flags, list(context.args)))
@@ -103,16 +106,39 @@ def _serve(flags: dict[str, Any], extra: list[str]) -> int:
         flags["model"] = extra.pop(0)
     extra = _take_aliases(flags, extra)
     settings = read_settings(flags)
+    if AUTO_TOOL_CHOICE in extra:
+        extra.remove(AUTO_TOOL_CHOICE)
+        if settings.tool_call_parser is None:
+            raise StartError(f"{AUTO_TOOL_CHOICE} needs --tool-call-parser NAME")
 
     from .logs import configure_logging
 
-    configure_logging(settings.log_level)
-    start = engine_starter([*settings.engine_args, *extra])
+    configure_logging(settings.log_level, settings.log_format)
+    flags_for_vllm = [*settings.engine_args, *extra, *observed_as(settings)]
+    start = engine_starter([*flags_for_vllm, *reasoning_flags(settings)])
     from prometheus_client import REGISTRY
 
     from .serving import serve as serve_until_stopped
 
-    return asyncio.run(serve_until_stopped(settings, start, REGISTRY))
+    with _tracers(settings) as tracers:
+        return asyncio.run(
+            serve_until_stopped(settings, start, REGISTRY, tracers, parser_source(settings))
+        )
+
+
+@contextmanager
+def _tracers(settings: Settings) -> Iterator[list["RequestTracer"]]:
+    """What sends traces, where they are asked for; OpenTelemetry is not imported otherwise."""
+    if settings.otlp_traces_endpoint is None:
+        yield []
+        return
+    from .tracing import RequestTracer
+
+    tracer = RequestTracer(settings.otlp_traces_endpoint)
+    try:
+        yield [tracer]
+    finally:
+        tracer.close()
 
 
 def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
@@ -121,8 +147,6 @@ def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
     taking = False
     for word in extra:
         name, equals, value = word.partition("=")
-        if name in NOT_YET:
-            raise StartError(f"{name}: {NOT_YET[name]}")
         if name == LORA_MODULES:
             taking, value = True, value if equals else ""
         elif taking and not word.startswith("-"):
@@ -136,7 +160,7 @@ def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
     return left
 
 
-for command in (inspect, convert, calibrate):
+for command in (inspect, convert, calibrate, top):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(verify)
 

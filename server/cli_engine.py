@@ -7,6 +7,9 @@ from adapters.base_files import BaseFiles
 
 from .engine import Engine, EngineAdapter
 from .errors import StartError
+from .logs import ENGINE_LOGGING_FILE
+from .parsing import ParserSource
+from .settings import Settings
 
 
 def engine_starter(
@@ -31,3 +34,27 @@ def engine_starter(
         ) from exc
     engine_flags = parse_engine_flags(flags)
     return lambda base, adapters: VLLMEngine.start(base.path, adapters, engine_flags)
+
+
+def parser_source(settings: Settings) -> ParserSource:
+    """What makes vLLM's parsers, after the engine's own modules were found."""
+    from .vllm_parsers import VLLMParserSource
+
+    return VLLMParserSource(engine_reasoning=settings.reasoning_parser)
+
+
+def reasoning_flags(settings: Settings) -> list[str]:
+    """The engine has to know where reasoning ends: a constraint on the answer waits for it."""
+    name = settings.reasoning_parser
+    return [] if name is None else ["--reasoning-parser", name]
+
+
+def observed_as(settings: Settings) -> list[str]:
+    """Let vLLM log and trace as the server does: the flags for it. Its other processes read the environment."""
+    if settings.log_format == "json":
+        os.environ.setdefault("VLLM_LOGGING_CONFIG_PATH", str(ENGINE_LOGGING_FILE))
+    if settings.otlp_traces_endpoint is None:
+        return []
+    os.environ.setdefault("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http/protobuf")
+    os.environ.setdefault("OTEL_SERVICE_NAME", "endturn")
+    return ["--otlp-traces-endpoint", settings.otlp_traces_endpoint]

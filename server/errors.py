@@ -2,6 +2,7 @@
 
 EndturnError
 ├── StartError              the server cannot start: the message names the setting and what to do
+├── UnreadableServer        `endturn top` cannot read a server's metrics
 ├── EngineDeadError         the engine is gone; every open stream is told, then the process ends
 └── RequestError            the request fails with an HTTP status
     ├── InvalidRequest      400  a field is wrong; `param` names it
@@ -23,6 +24,10 @@ class EndturnError(Exception):
 
 class StartError(EndturnError):
     """The server cannot start as configured."""
+
+
+class UnreadableServer(EndturnError):
+    """A server whose metrics cannot be read, or that is none of ours."""
 
 
 class EngineDeadError(EndturnError):

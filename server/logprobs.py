@@ -4,7 +4,7 @@ import heapq
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from .generation import TokenLogprobs
+from .choice import TokenLogprobs
 from .tokenizer import ChatTokenizer
 
 # What OpenAI and vLLM write for a probability of zero: JSON has no infinity.

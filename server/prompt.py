@@ -1,6 +1,7 @@
 """Messages -> token ids: by the model's template, sandboxed, in worker processes, never on the event loop."""
 
 import asyncio
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from adapters.errors import printable
 from adapters.rendering import TemplateRefusal, render, worker_pool
 
 from .errors import InternalError, InvalidRequest, StartError
-from .schema import Message
+from .request_parts import Message
 from .served_model import ServedModel
 from .tokenizer import ChatTokenizer
 
@@ -23,6 +24,10 @@ _RESERVED = frozenset(
     | {"continue_final_message", "return_assistant_tokens_mask"}
 )
 
+# What Jinja runs of a template, strings in it, and the variable that holds the tools.
+_CODE = re.compile(r"\{[{%](.*?)[}%]\}", re.DOTALL)
+_STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
+_TOOLS = re.compile(r"(?<![\w.])tools\b")
 _WARM_UP_TIMEOUT_S = 120
 
 
@@ -73,11 +78,13 @@ class PromptRenderer:
         add_generation_prompt: bool,
         continue_final_message: bool,
         template_kwargs: Mapping[str, Any],
+        tools: Sequence[Mapping[str, Any]] = (),
     ) -> list[int]:
         """Token ids of a conversation.
 
         Raises:
-            InvalidRequest: no template, or the template refuses the messages, loops or takes too much.
+            InvalidRequest: no template, or one that knows no tools where there are some, or the template refuses
+                the messages, loops or takes too much.
         """
         if model.template is None:
             raise InvalidRequest(
@@ -90,12 +97,21 @@ class PromptRenderer:
             # OpenAI-style clients send only the second; the first is then its default.
             add_generation_prompt = False
         _check_template_kwargs(template_kwargs)
-        options = {
+        if tools and not reads_tools(model.template):
+            raise InvalidRequest(
+                f"tools: the chat template of {model.name!r} has no place for tools; leave them out, or serve the model "
+                "with a template that shows them (--chat-template FILE, or chat_template.jinja in the adapter directory)",
+                param="tools",
+                code="template_without_tools",
+            )
+        options: dict[str, Any] = {
             **model.tokenizer.special_tokens,
             **template_kwargs,
             "add_generation_prompt": add_generation_prompt,
             "continue_final_message": continue_final_message,
         }
+        if tools:
+            options["tools"] = list(tools)
         text = await self._render(model.template, [m.for_template() for m in messages], options)
         # Templates write the special tokens themselves, the beginning-of-sequence token included.
         return await self.encode(model.tokenizer, text, add_special_tokens=False)
@@ -134,6 +150,12 @@ class PromptRenderer:
         """End the worker processes."""
         self._pool.stop()
         self._pool.join(timeout=5)
+
+
+def reads_tools(template: str) -> bool:
+    """Whether the code of a template names `tools`; what stands in its text or in strings does not count."""
+    code = (_STRINGS.sub("", block) for block in _CODE.findall(template))
+    return any(_TOOLS.search(block) for block in code)
 
 
 def _as_json(messages: list[dict[str, Any]], options: dict[str, Any]) -> bytes:

@@ -1,15 +1,25 @@
-"""OpenAI's request bodies with vLLM's extensions, and how a body becomes one. Responses are built in `routes`.
+"""OpenAI's request bodies with vLLM's extensions. `request_body` makes them of bytes.
 
 Types are strict: a number in a string is an error, as it is at OpenAI. Fields that would change the answer and are not
 built yet are refused by name; other unknown fields are ignored, as OpenAI's clients expect.
 """
 
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any
 
-import orjson
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from .errors import InvalidRequest
+from .output_schema import ConstraintFields
+from .parsing import ParseRequest
+from .request_parts import (
+    Conversation,
+    EndturnOptions,
+    Message,
+    RepetitionDetectionField,
+    RequestPart,
+    StreamOptions,
+)
+from .tool_schema import ToolFields
 
 MAX_STOPS = 64
 MAX_STOP_CHARS = 512
@@ -17,74 +27,28 @@ MAX_STOP_TOKEN_IDS = 256
 MAX_N = 128
 MAX_MESSAGES = 4096
 MAX_TOP_LOGPROBS = 20
+MAX_BIASES = 1024
+MAX_BAD_WORDS = 256
+MAX_ALLOWED_TOKEN_IDS = 64 << 10
 
 # Later versions answer these; until then a client is told, not ignored. Values that ask for nothing pass.
 _NOT_YET: dict[str, tuple[Any, ...]] = {
-    "tools": (None, []),
     "functions": (None, []),
-    "response_format": (None, {"type": "text"}),
-    "structured_outputs": (None,),
     "prompt_logprobs": (None,),
-    "logit_bias": (None, {}),
     "echo": (None, False),
     "suffix": (None, ""),
     "best_of": (None, 1),
-    "include_stop_str_in_output": (None, False),
     "use_beam_search": (None, False),
-    "bad_words": (None, []),
-    "allowed_token_ids": (None, []),
-    "repetition_detection": (None,),
     "audio": (None,),
 }
 
 StopString = Annotated[str, Field(min_length=1, max_length=MAX_STOP_CHARS)]
 TokenId = Annotated[int, Field(ge=0)]
+TokenIdKey = Annotated[str, Field(pattern=r"^[0-9]{1,10}$")]
+Bias = Annotated[float, Field(ge=-100, le=100)]
 
 
-class RequestPart(BaseModel):
-    """Base of every request object."""
-
-    model_config = ConfigDict(strict=True, extra="ignore", frozen=True, allow_inf_nan=False)
-
-
-class StreamOptions(RequestPart):
-    """`stream_options`."""
-
-    include_usage: bool | None = False
-
-
-class EndturnOptions(RequestPart):
-    """`endturn`: our own switches for one request."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    guards: bool = True
-
-
-class TextPart(RequestPart):
-    """A content part; only text is served."""
-
-    type: Literal["text"]
-    text: str
-
-
-class Message(RequestPart):
-    """One message. Unknown keys are kept: templates read them."""
-
-    model_config = ConfigDict(extra="allow")
-
-    role: str = Field(min_length=1, max_length=64)
-    content: str | list[TextPart] | None = None
-
-    def for_template(self) -> dict[str, Any]:
-        """The message as chat templates expect it: content is one string."""
-        message = self.model_dump(exclude_unset=True)
-        if isinstance(self.content, list):
-            message["content"] = "".join(part.text for part in self.content)
-        return message
-
-
-class GenerationRequest(RequestPart):
+class GenerationRequest(ConstraintFields):
     """What chat and text completion share. None means: not sent."""
 
     model: str = Field(min_length=1, max_length=256)
@@ -104,18 +68,25 @@ class GenerationRequest(RequestPart):
     stop_token_ids: list[TokenId] | None = Field(default=None, max_length=MAX_STOP_TOKEN_IDS)
     min_tokens: int | None = Field(default=None, ge=0)
     ignore_eos: bool | None = False
+    include_stop_str_in_output: bool | None = False
+    repetition_detection: RepetitionDetectionField | None = None
     skip_special_tokens: bool | None = True
+    logit_bias: dict[TokenIdKey, Bias] | None = Field(default=None, max_length=MAX_BIASES)
+    allowed_token_ids: list[TokenId] | None = Field(
+        default=None, min_length=1, max_length=MAX_ALLOWED_TOKEN_IDS
+    )
+    bad_words: list[StopString] | None = Field(default=None, max_length=MAX_BAD_WORDS)
+    priority: int = Field(default=0, ge=-(2**31), lt=2**31)
     endturn: EndturnOptions = EndturnOptions()
 
     @model_validator(mode="before")
     @classmethod
     def _refuse_what_is_not_built(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            for name, harmless in _NOT_YET.items():
-                if name in data and data[name] not in harmless:
-                    raise InvalidRequest(
-                        f"{name} is not supported by this server; leave it out", param=name
-                    )
+        for name, harmless in _NOT_YET.items() if isinstance(data, dict) else ():
+            if name in data and data[name] not in harmless:
+                raise InvalidRequest(
+                    f"{name} is not supported by this server; leave it out", param=name
+                )
         return data
 
     @field_validator("stop")
@@ -136,20 +107,29 @@ class GenerationRequest(RequestPart):
         return None
 
     @property
+    def conversation(self) -> Conversation | None:
+        """What was said so far; None for a text completion."""
+        return None
+
+    @property
+    def parse_request(self) -> ParseRequest | None:
+        """What parsers need to know; None where the text is the answer."""
+        return None
+
+    @property
     def stops(self) -> tuple[str, ...]:
         """The client's stop strings, without repeats, in order."""
         stop = [self.stop] if isinstance(self.stop, str) else self.stop or []
         return tuple(dict.fromkeys(stop))
 
 
-class ChatCompletionRequest(GenerationRequest):
+class ChatCompletionRequest(ToolFields, GenerationRequest):
     """`POST /v1/chat/completions`."""
 
     messages: list[Message] = Field(min_length=1, max_length=MAX_MESSAGES)
     max_completion_tokens: int | None = Field(default=None, ge=1)
     add_generation_prompt: bool = True
     continue_final_message: bool = False
-    chat_template_kwargs: dict[str, Any] = {}
     logprobs: bool | None = None
     top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
 
@@ -168,6 +148,24 @@ class ChatCompletionRequest(GenerationRequest):
         if self.max_completion_tokens is not None:
             return self.max_completion_tokens
         return self.max_tokens
+
+    @property
+    def conversation(self) -> Conversation:
+        return Conversation(
+            others_said=tuple(m.text for m in self.messages if m.role != "assistant"),
+            opens_a_turn=self.add_generation_prompt and not self.continue_final_message,
+        )
+
+    @property
+    def parse_request(self) -> ParseRequest:
+        return ParseRequest(
+            tools=tuple(self.tool_objects),
+            demand=self.demand,
+            parallel_calls=self.parallel_tool_calls is not False,
+            include_reasoning=self.include_reasoning,
+            structured=self.structured,
+            template_kwargs=self.template_kwargs,
+        )
 
 
 class CompletionRequest(GenerationRequest):
@@ -191,7 +189,7 @@ class CompletionRequest(GenerationRequest):
         return prompt
 
 
-class TokenizeRequest(RequestPart):
+class TokenizeRequest(ToolFields):
     """`POST /tokenize`, vLLM's shape: a prompt or messages."""
 
     model: str | None = None
@@ -200,7 +198,6 @@ class TokenizeRequest(RequestPart):
     add_special_tokens: bool | None = None
     add_generation_prompt: bool = True
     continue_final_message: bool = False
-    chat_template_kwargs: dict[str, Any] = {}
     return_token_strs: bool | None = False
 
     @model_validator(mode="after")
@@ -215,57 +212,3 @@ class DetokenizeRequest(RequestPart):
 
     model: str | None = None
     tokens: list[TokenId]
-
-
-Body = TypeVar("Body", bound=RequestPart)
-
-
-def parse_body(raw: bytes, kind: type[Body]) -> Body:
-    """The request in `raw`.
-
-    Raises:
-        InvalidRequest: it is not UTF-8 JSON of that shape; `param` names the first field that is wrong.
-    """
-    try:
-        data = orjson.loads(raw)
-    except orjson.JSONDecodeError as exc:
-        raise InvalidRequest(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
-    if not isinstance(data, dict):
-        raise InvalidRequest("the body must be a JSON object", code="invalid_json")
-    try:
-        return kind.model_validate(data)
-    except ValidationError as exc:
-        raise _as_invalid_request(exc) from exc
-
-
-def _as_invalid_request(exc: ValidationError) -> InvalidRequest:
-    # A union reports each of its branches; the branch that came furthest into the value says most.
-    first = max(exc.errors(include_url=False), key=lambda error: len(error["loc"]))
-    if len({error["loc"][:1] for error in exc.errors(include_url=False)}) > 1:
-        first = exc.errors(include_url=False)[0]
-    names = [part for part in first["loc"] if isinstance(part, int) or part in _FIELD_NAMES]
-    param = "".join(f"[{name}]" if isinstance(name, int) else f".{name}" for name in names).lstrip(
-        "."
-    )
-    problem = first["msg"].removeprefix("Value error, ")
-    if first["type"] == "missing":
-        message = f"{param}: this field is required"
-    else:
-        message = f"{param or 'body'}: {problem} (found {first['input']!r:.100})"
-    return InvalidRequest(message, param=param or None)
-
-
-_FIELD_NAMES = frozenset(
-    name
-    for kind in (
-        ChatCompletionRequest,
-        CompletionRequest,
-        TokenizeRequest,
-        DetokenizeRequest,
-        Message,
-        TextPart,
-        StreamOptions,
-        EndturnOptions,
-    )
-    for name in kind.model_fields
-)

@@ -15,25 +15,29 @@ from dataclasses import replace
 
 import uvicorn
 from prometheus_client import CollectorRegistry, start_http_server
-from rich.console import Console
 
 from adapters.base_files import BaseFiles
 from adapters.errors import AdapterError
 from adapters.inspection import read_base
 
+from .adapter_loading import load_adapters
 from .app import create_app
 from .base_overlays import base_for
-from .catalog import Catalog, adapter_model, base_model, read_template
-from .demo import DEMO, GEMMA_NOTICE, demo_template
+from .catalog import Catalog, adapter_model, base_model, read_template, template_turns
+from .demo import DEMO, demo_template
 from .engine import Engine, EngineAdapter
 from .errors import StartError
 from .lifecycle import Lifecycle
 from .metrics import Metrics
 from .model_source import resolve_adapters, resolve_base
+from .parsing import ParserNames, ParserSource
 from .prompt import PromptRenderer, load_tokenizer
+from .request_middleware import RequestObserver
 from .routes import Server
 from .served_model import ServedModel
 from .settings import Settings
+from .watchdog import Watchdog
+from .welcome import show_welcome
 
 logger = logging.getLogger(__name__)
 
@@ -41,8 +45,14 @@ BASE_IS_OVERLAID = "its embeddings were rewritten for the adapters; ask for one 
 StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
 
 
-async def serve(settings: Settings, start_engine: StartEngine, registry: CollectorRegistry) -> int:
-    """Serve until told to stop; the exit status.
+async def serve(
+    settings: Settings,
+    start_engine: StartEngine,
+    registry: CollectorRegistry,
+    tracers: Sequence[RequestObserver] = (),
+    parsers: ParserSource | None = None,
+) -> int:
+    """Serve until told to stop; the exit status. `tracers` see every request; without `parsers` no tool calls are read.
 
     Raises:
         StartError: the server cannot start as configured.
@@ -50,7 +60,11 @@ async def serve(settings: Settings, start_engine: StartEngine, registry: Collect
     # Before the engine: a taken port is told at once.
     with _listen(settings) as listener, _metrics_page(settings, registry):
         base_files, models = await _read_models(settings)
-        return await _serve_models(settings, base_files, models, start_engine, registry, listener)
+        if parsers is not None:
+            models = await asyncio.to_thread(_with_parsers, models, settings, parsers)
+        return await _serve_models(
+            settings, base_files, models, start_engine, registry, listener, tracers
+        )
 
 
 async def _serve_models(
@@ -60,22 +74,28 @@ async def _serve_models(
     start_engine: StartEngine,
     registry: CollectorRegistry,
     listener: socket.socket,
+    tracers: Sequence[RequestObserver],
 ) -> int:
     renderer = PromptRenderer(timeout_s=settings.template_timeout_s)
     try:
         weights = list({m.adapter.key: m.adapter for m in models if m.adapter is not None}.values())
         engine = start_engine(base_files, weights)
         try:
-            for adapter in weights:
-                await engine.add_adapter(adapter)
+            metrics = Metrics(registry)
+            await load_adapters(engine, models, metrics)
             await renderer.wait_until_warm()
             server = Server(
                 settings=settings,
                 engine=engine,
                 catalog=Catalog(models),
                 renderer=renderer,
-                metrics=Metrics(registry),
+                metrics=metrics,
                 lifecycle=Lifecycle(),
+                tracers=tracers,
+                watchdog=Watchdog(
+                    deadline_s=settings.deadline_s,
+                    stall_timeout_s=settings.stall_timeout_s or None,
+                ),
             )
             return await _run(server, listener)
         finally:
@@ -92,6 +112,8 @@ async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]
     try:
         base = await asyncio.to_thread(read_base, path)
         served_base = await asyncio.to_thread(_base, settings, base.files)
+        turns = await asyncio.to_thread(template_turns, served_base, base.tokenizer)
+        served_base = replace(served_base, template_turns=turns)
     except AdapterError as exc:
         raise StartError(f"--model {settings.model}: {exc}") from exc
     adapters = [
@@ -108,6 +130,20 @@ async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]
     if engine_base is not base.files and not settings.allow_overlay:
         served_base = replace(served_base, refusal=BASE_IS_OVERLAID)
     return engine_base, [served_base, *adapters]
+
+
+def _with_parsers(
+    models: Sequence[ServedModel], settings: Settings, source: ParserSource
+) -> list[ServedModel]:
+    given = ParserNames(tool_calls=settings.tool_call_parser, reasoning=settings.reasoning_parser)
+    made = []
+    for model in models:
+        try:
+            parsers = source.parsers(model.tokenizer, model.parser_names(given))
+        except StartError as exc:
+            raise StartError(f"model {model.name}: {exc}") from exc
+        made.append(replace(model, parsers=parsers))
+    return made
 
 
 def _base(settings: Settings, base_files: BaseFiles) -> ServedModel:
@@ -190,7 +226,7 @@ async def _until_over(
     while not http.started and not running.done():  # noqa: ASYNC110  (uvicorn offers no event)
         await asyncio.sleep(0.01)
     server.lifecycle.become_ready()
-    _print_welcome(server, listener)
+    show_welcome(server.settings, [model.name for model in server.catalog], listener.getsockname())
     watcher = asyncio.create_task(server.lifecycle.watch_engine(server.engine))
     stopping = asyncio.create_task(stop_asked.wait())
     await asyncio.wait({watcher, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
@@ -210,25 +246,3 @@ async def _drain(server: Server) -> None:
         logger.warning("%d requests did not finish in time and are aborted", len(left))
         await server.lifecycle.abort_all(server.engine)
         await server.lifecycle.wait_until_idle(5)
-
-
-def _print_welcome(server: Server, listener: socket.socket) -> None:
-    host, port = listener.getsockname()[:2]
-    shown = f"[{host}]" if ":" in host else host
-    address = f"http://{shown}:{port}"
-    names = [model.name for model in server.catalog]
-    asked = names[1] if len(names) > 1 else names[0]
-    out = Console(stderr=True, highlight=False, soft_wrap=True)
-    out.print(f"\n[bold]endturn[/] is ready at {address}")
-    out.print(f"models: {', '.join(names)}")
-    if server.settings.model == DEMO:
-        out.print(f"[dim]{GEMMA_NOTICE}.[/]")
-    if not server.settings.api_key:
-        out.print("[dim]no API keys are set: whoever reaches this address may use it.[/]")
-    question = "What does os.path.join do?" if server.settings.model == DEMO else "Hi"
-    out.print("try:", style="dim")
-    body = f'{{"model": "{asked}", "messages": [{{"role": "user", "content": "{question}"}}]}}'
-    out.print(
-        f"  curl {address}/v1/chat/completions -H 'Content-Type: application/json' -d '{body}'\n",
-        markup=False,
-    )

@@ -5,6 +5,7 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -18,6 +19,46 @@ def default_cache_dir() -> Path:
     """`$XDG_CACHE_HOME/endturn`, or `~/.cache/endturn`."""
     home = os.environ.get("XDG_CACHE_HOME")
     return (Path(home) if home else Path.home() / ".cache") / "endturn"
+
+
+def default_traces_endpoint() -> str | None:
+    """What OpenTelemetry's own variables say; None where they say nothing or switch traces off.
+
+    Raises:
+        StartError: they ask for what is no address, or for another protocol than OTLP over HTTP.
+    """
+    environ = os.environ
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
+        if not (url := environ.get(name)) or off or environ.get("OTEL_TRACES_EXPORTER") == "none":
+            continue
+        # The general one is for every signal: the path of traces is to be added.
+        path = "" if "TRACES" in name else "/v1/traces"
+        try:
+            return traces_url(url.rstrip("/") + path)
+        except ValueError as exc:
+            raise StartError(f"{name}: {exc} (found {url!r})") from exc
+    return None
+
+
+def traces_url(url: str) -> str:
+    """`url` as the address that takes traces; one without a path gets the standard one.
+
+    Raises:
+        ValueError: it is no address of an OTLP/HTTP collector.
+        StartError: a variable of OpenTelemetry asks for another protocol.
+    """
+    parts = urlsplit(url)
+    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
+        raise ValueError("not an http:// or https:// address of a collector")
+    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
+        if protocol := os.environ.get(name):
+            if protocol != "http/protobuf":
+                raise StartError(
+                    f"{name}: traces are sent as http/protobuf only (found {protocol!r})"
+                )
+            break
+    return url if parts.path.strip("/") else url.rstrip("/") + "/v1/traces"
 
 
 class Settings(BaseSettings):
@@ -55,6 +96,15 @@ class Settings(BaseSettings):
         default=None,
         description="Jinja file for the base, and for adapters that bring no template.",
     )
+    tool_call_parser: str | None = Field(
+        default=None,
+        description="vLLM's parser for tool calls, as in hermes; for models whose profile names none. Default: tools can be "
+        "demanded (tool_choice required, or a name), not left to the model.",
+    )
+    reasoning_parser: str | None = Field(
+        default=None,
+        description="vLLM's parser for reasoning, as in qwen3; for models whose profile names none.",
+    )
     api_key: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         default=(),
         description="Accept only requests with one of these keys; may be given more than once.",
@@ -72,11 +122,33 @@ class Settings(BaseSettings):
     template_timeout_s: float = Field(
         default=5.0, gt=0, description="Seconds a chat template may take for one request."
     )
+    deadline_s: float | None = Field(
+        default=None,
+        gt=0,
+        description="Seconds from the request after which its answer is ended as it is; default: never.",
+    )
+    stall_timeout_s: float = Field(
+        default=120.0,
+        ge=0,
+        description="Seconds without any token from the engine after which an answer fails; 0: never.",
+    )
     max_body_bytes: int = Field(
         default=8 << 20, ge=1024, description="Largest request body that is read."
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line that is written."
+    )
+    log_format: Literal["text", "json"] = Field(
+        default="text", description="How log lines are written: text, or json, an object a line."
+    )
+    log_content: bool = Field(
+        default=False,
+        description="Log prompts and answers too, the first 4,000 characters of each.",
+    )
+    otlp_traces_endpoint: str | None = Field(
+        default_factory=default_traces_endpoint,
+        description="Send traces to this OTLP/HTTP address, as in http://collector:4318; "
+        "default: what OTEL_EXPORTER_OTLP_ENDPOINT says, else none are made.",
     )
     engine_args: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
@@ -94,6 +166,11 @@ class Settings(BaseSettings):
     @classmethod
     def _split_shell_words(cls, value: Any) -> Any:
         return tuple(shlex.split(value)) if isinstance(value, str) else value
+
+    @field_validator("otlp_traces_endpoint")
+    @classmethod
+    def _complete_traces_url(cls, url: str | None) -> str | None:
+        return None if url is None else traces_url(url)
 
     @field_validator("adapter")
     @classmethod

@@ -34,6 +34,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 def renderer() -> Iterator[PromptRenderer]:
     """One pool of template workers for the session; templates get one second."""
     made = PromptRenderer(timeout_s=1.0, num_workers=1)
+    # A client's own timeout must not run while the worker starts.
+    made._warm_up.result(120)
     yield made
     made.close()
 

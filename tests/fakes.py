@@ -115,6 +115,7 @@ class ScriptedEngine:
         self.max_model_len = max_model_len
         self.requests: list[EngineRequest] = []
         self.aborted: list[str] = []
+        self.aborted_choices: list[tuple[str, int]] = []
         self.loaded: list[EngineAdapter] = []
         self.open: set[str] = set()
         self.died = asyncio.Event()
@@ -160,7 +161,10 @@ class ScriptedEngine:
         if self.died.is_set():
             raise EngineDeadError("scripted death")
 
-    async def abort(self, request_id: str) -> None:
+    async def abort(self, request_id: str, index: int | None = None) -> None:
+        if index is not None:
+            self.aborted_choices.append((request_id, index))
+            return
         self.aborted.append(request_id)
         if event := self._abort_events.get(request_id):
             event.set()

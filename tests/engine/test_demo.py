@@ -74,9 +74,9 @@ def test_stream_equals_the_whole_answer(process: Process) -> None:
 
 def test_replay_through_the_guards_is_an_exact_prefix(process: Process) -> None:
     """Record an unguarded answer, feed it to the guards in several cuts: same end, an exact prefix."""
+    from server.choice import Choice
     from server.engine import EngineDelta, Sampling
     from server.finish import StopCause, TokenLimit
-    from server.generation import Choice
     from server.sampling import GenerationPlan
     from server.stopping import StopText
 
@@ -251,10 +251,21 @@ def test_sigterm_lets_open_streams_finish_and_exits_clean(
     assert process.popen.wait(60) == 0
 
 
-def test_dead_engine_tells_open_streams_and_ends_the_process(tmp_path: Path) -> None:
-    process = start(tmp_path / "log")
-    body = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "stream": True}
+def test_a_deadline_ends_answers_and_a_dead_engine_open_streams_and_the_process(
+    tmp_path: Path,
+) -> None:
+    """Both with one server of their own, which allows six seconds an answer."""
+    process = start(tmp_path / "log", "--deadline-s", "6")
+    body: Any = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "ignore_eos": True}
     try:
+        with httpx.Client(base_url=process.url, timeout=60) as client:
+            reply = client.post("/v1/chat/completions", json={**body, "n": 2, "temperature": 1})
+            choices = reply.json()["choices"]
+            assert [c["stop_detail"]["kind"] for c in choices] == ["deadline"] * 2
+            assert all(c["finish_reason"] == "length" and c["message"]["content"] for c in choices)
+            time.sleep(1)
+            assert running_requests(client) == 0
+        body["stream"] = True
         with httpx.stream(
             "POST", f"{process.url}/v1/chat/completions", json=body, timeout=60
         ) as reply:

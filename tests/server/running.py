@@ -2,7 +2,7 @@
 
 import asyncio
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -16,9 +16,11 @@ from server.catalog import Catalog
 from server.lifecycle import Lifecycle
 from server.metrics import Metrics
 from server.prompt import PromptRenderer
+from server.request_middleware import RequestObserver
 from server.routes import Server
 from server.served_model import ServedModel
 from server.settings import Settings
+from server.watchdog import Watchdog
 from tests.fakes import ScriptedEngine, served
 
 
@@ -45,21 +47,31 @@ class Running:
 
 @asynccontextmanager
 async def running(
-    renderer: PromptRenderer, *models: ServedModel, **settings: Any
+    renderer: PromptRenderer,
+    *models: ServedModel,
+    tracers: Sequence[RequestObserver] = (),
+    **settings: Any,
 ) -> AsyncIterator[Running]:
     engine = ScriptedEngine()
     base = served("base-model", label="base", profile=None)
+    limits = Settings(model="base-model", **settings)
     server = Server(
-        settings=Settings(model="base-model", **settings),
+        settings=limits,
         engine=engine,
         catalog=Catalog([base, *(models or (served(),))]),
         renderer=renderer,
         metrics=Metrics(CollectorRegistry()),
         lifecycle=Lifecycle(),
+        tracers=tracers,
+        watchdog=Watchdog(
+            deadline_s=limits.deadline_s, stall_timeout_s=limits.stall_timeout_s or None
+        ),
     )
     server.lifecycle.become_ready()
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(create_app(server), log_config=None, lifespan="off")
+        config = uvicorn.Config(
+            create_app(server), log_config=None, access_log=False, lifespan="off"
+        )
         http = uvicorn.Server(config)
         task = asyncio.create_task(http._serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -385,3 +385,50 @@ async def test_what_the_source_becomes_later_does_not_matter(
     files = await taken(raw, base, cache)
     shutil.rmtree(raw)
     assert (files.weights.path / "adapter_model.safetensors").is_file()
+
+
+HEAD: Mapping[str, Any] = {
+    "token_ids": [5, 7],
+    "weights": [0.5, -0.25],
+    "bias": 1.0,
+    "threshold": 0.5,
+}
+
+
+async def test_a_stop_head_counts_the_line_breaks_of_the_served_tokenizer(
+    tmp_path: Path, base: BaseModel, cache: Path
+) -> None:
+    path = converted(tmp_path, base)
+    edit_profile(path, stop_head=HEAD)
+    plain = (await taken(path, base, cache)).stop_head
+    assert plain is not None
+    assert (plain.line_break_weight, plain.line_breaks) == (0.0, {})
+    edit_profile(path, stop_head={**HEAD, "features": {"line_breaks": 1.5}})
+    reads_lines = (await taken(path, base, cache)).stop_head
+    assert reads_lines is not None
+    assert reads_lines.line_break_weight == 1.5
+    [newline] = base.tokenizer.encode("\n")
+    assert reads_lines.line_breaks[newline] == 1
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"token_ids": [5, 10**6]}, "1000000 is not in the served vocabulary of "),
+        ({"token_ids": [5, -1]}, "-1 is not in the served vocabulary"),
+        ({"weights": [0.5, float("nan")]}, "stop_head.weights.1: "),
+        ({"weights": [0.5, 1e6]}, "none may be over 1000"),
+        ({"bias": float("inf")}, "stop_head.bias: "),
+        ({"threshold": 0.0}, "stop_head.threshold: "),
+        ({"threshold": 1.0}, "stop_head.threshold: "),
+        ({"threshold": float("nan")}, "stop_head.threshold: "),
+        ({"features": {"line_breaks": float("nan")}}, "stop_head.features.line_breaks: "),
+        ({"features": {"entropy": 1.0}}, "'entropy' is not known here, only line_breaks is"),
+    ],
+)
+async def test_a_hostile_stop_head_is_refused_before_anything_is_copied(
+    tmp_path: Path, base: BaseModel, cache: Path, changed: dict[str, Any], message: str
+) -> None:
+    path = converted(tmp_path, base)
+    edit_profile(path, stop_head={**HEAD, **changed})
+    assert message in await refused(path, base, cache)

@@ -60,6 +60,43 @@ async def test_the_token_that_would_go_on_is_not_shown(
             assert choice["stop_detail"]["probability"] == pytest.approx(0.9926, abs=1e-3)
 
 
+# Sure of an end where it looks like one and two lines were written before.
+AFTER_LINES = StopHead(
+    token_ids=(END,),
+    weights=(1.0,),
+    bias=-2.0,
+    threshold=0.5,
+    line_break_weight=2.0,
+    line_breaks={ord("\n"): 1},
+)
+
+
+@pytest.mark.parametrize("cut", [(0, 12), (0, 5, 6, 12), (0, 3, 9, 12), tuple(range(13))])
+@pytest.mark.parametrize(
+    "fields", [{}, {"min_tokens": 7}, {"stop": ["\n3. other"]}, {"n": 2, "temperature": 1}]
+)
+async def test_line_breaks_so_far_are_counted_however_the_answer_comes(
+    renderer: PromptRenderer, cut: tuple[int, ...], fields: dict[str, Any]
+) -> None:
+    """Every item looks like an end, and before the second line break the token that is judged is a line break itself."""
+    text = "1.\n2.\n3.\n4."
+    steps = tuple(ENDS if text[:at].endswith(".") else GOES_ON for at in range(len(text) + 1))
+    async with running(renderer, served(stop_head=AFTER_LINES)) as run:
+        run.engine.enqueue(
+            *(
+                EngineDelta(
+                    index=index, token_ids=ids(text[start:stop]), logprobs=steps[start:stop]
+                )
+                for start, stop in pairwise(cut)
+                for index in range(fields.get("n", 1))
+                if start < 9
+            )
+        )
+        choices = (await run.chat(**fields)).json()["choices"]
+        assert [choice["message"]["content"] for choice in choices] == ["1.\n2.\n3."] * len(choices)
+        assert {choice["stop_detail"]["kind"] for choice in choices} == {"calibrated"}
+
+
 async def test_a_natural_end_is_no_rescue(renderer: PromptRenderer) -> None:
     async with running(renderer, model()) as run:
         last = EngineDelta(index=0, token_ids=(EOS,), logprobs=(ENDS,), finish_reason="stop")

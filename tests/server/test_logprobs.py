@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from adapters.stop_features import NUM_LISTED
+from server.choice import TokenLogprobs
 from server.engine import EngineDelta, StepLogprobs
-from server.generation import TokenLogprobs
 from server.logprobs import LogprobsWriter
 from server.prompt import PromptRenderer
 from tests.fakes import EOS, chat_tokenizer, ids, served

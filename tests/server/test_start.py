@@ -68,8 +68,8 @@ def test_command_line_errors_are_one_line() -> None:
     run = CliRunner().invoke(cli.app, ["serve"])
     assert run.exit_code == 2
     assert "--model" in run.output
-    parser = CliRunner().invoke(cli.app, ["serve", "m", "--tool-call-parser", "hermes"])
-    assert "--tool-call-parser" in parser.output
+    alone = CliRunner().invoke(cli.app, ["serve", "m", "--enable-auto-tool-choice"])
+    assert "--enable-auto-tool-choice needs --tool-call-parser NAME" in alone.output
     assert CliRunner().invoke(cli.app, ["--version"]).output.startswith("endturn ")
 
 
