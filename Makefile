@@ -15,7 +15,7 @@ COVERAGE := $(BIN)/coverage run -m pytest
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage bench demo-adapter demo-head lock clean
+.PHONY: help install serve test fmt lint types arch unit engine coverage bench load dashboard demo-adapter demo-head lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -60,6 +60,12 @@ coverage: install ## branch coverage of unit and engine tests together
 
 bench: install ## the runaway table of the README
 	@$(BIN)/python -m tests.bench.runaway $(ARGS)
+
+load: install ## a runaway adapter under load for 5 minutes: clients' counts against /metrics
+	@$(BIN)/python -m tests.bench.runaway_load $(ARGS)
+
+dashboard: install ## write the Grafana dashboard again
+	@$(BIN)/python deploy/grafana/dashboard.py
 
 demo-adapter: install ## make the demo's adapter again (about 40 minutes on two cores)
 	@$(BIN)/python -m tests.demo.train $(ARGS)
