@@ -12,8 +12,8 @@ from ..errors import BodyTooLarge, InvalidRequest
 from ..lifecycle import Lifecycle
 from ..metrics import Metrics
 from ..prompt import PromptRenderer
-from ..request_middleware import RequestObserver
 from ..request_body import parse_body
+from ..request_middleware import RequestObserver
 from ..request_parts import EndturnOptions, RequestPart
 from ..settings import Settings
 from ..watchdog import Watchdog
