@@ -61,3 +61,16 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
 def client(process: Process) -> Iterator[httpx.Client]:
     with httpx.Client(base_url=process.url, timeout=120) as made:
         yield made
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of the session's server first, then what ends it, then those with an engine of their own: one at a time."""
+
+    def turn(item: pytest.Item) -> int:
+        if Path(__file__).parent not in item.path.parents:
+            return 0
+        if "process" not in getattr(item, "fixturenames", ()):
+            return 3
+        return 2 if item.get_closest_marker("ends_server") else 1
+
+    items.sort(key=turn)

@@ -226,6 +226,7 @@ def test_metrics_of_ours_and_vllms_are_on_one_page(client: httpx.Client) -> None
     assert "vllm:generation_tokens_total" in page
 
 
+@pytest.mark.ends_server
 def test_sigterm_lets_open_streams_finish_and_exits_clean(
     process: Process, client: httpx.Client
 ) -> None:
