@@ -4,11 +4,16 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from server.prompt import PromptRenderer
 
 from .fakes import write_adapter, write_base
+
+# A slow machine is no failure.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,8 +37,8 @@ def _no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(scope="session")
 def renderer() -> Iterator[PromptRenderer]:
-    """One pool of template workers for the session; templates get one second."""
-    made = PromptRenderer(timeout_s=1.0, num_workers=1)
+    """One pool of template workers for the session; templates get two seconds."""
+    made = PromptRenderer(timeout_s=2.0, num_workers=1)
     # A client's own timeout must not run while the worker starts.
     made._warm_up.result(120)
     yield made

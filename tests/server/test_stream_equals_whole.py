@@ -119,9 +119,7 @@ def without_counts(end: dict[str, Any]) -> dict[str, Any]:
 
 
 @given(case=cases())
-@settings(
-    max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture])
 async def test_stream_and_whole_answer_are_one_and_a_prefix(run: Running, case: Case) -> None:
     results = []
     for cut in case.cuts:
