@@ -5,6 +5,7 @@ where the reference ends (exact), before (early; of these inside a sentence), or
 """
 
 import argparse
+import json
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,7 +18,7 @@ from adapters.stop_curve import THRESHOLDS, CurvePoint, interval, stop_curve
 from adapters.stop_head import StopHead, read_stop_head
 from adapters.stop_head_fit import sentence_judge
 from adapters.tokenizer_files import TokenizerFiles, read_tokenizer
-from server.demo import demo_base_model
+from server.demo import STOP_HEAD, demo_base_model
 from server.settings import default_cache_dir
 from tests.bench.prompts_only import DATA, convert, probabilities, read_heldout
 
@@ -41,9 +42,8 @@ def curve(arguments: argparse.Namespace, work: Path) -> tuple[StopHead, tuple[Cu
 
 
 def _head(adapter: Path, files: TokenizerFiles) -> StopHead:
-    raw = converted_profile(adapter).stop_head
-    if raw is None:
-        raise SystemExit(f"{adapter} has no stop head")
+    # The demo's own lies beside the adapter, not in it.
+    raw = converted_profile(adapter).stop_head or json.loads(STOP_HEAD.read_bytes())
     vocab_size = files.tokenizer.get_vocab_size()
     return read_stop_head(raw, adapter, vocab_size=vocab_size).head(files.tokenizer)
 
@@ -91,11 +91,10 @@ def plot(head: StopHead, points: Sequence[CurvePoint], path: Path) -> None:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--adapter", default="demo:pydoc")
-    parser.add_argument("--template", help="as for endturn convert")
-    parser.add_argument("--heldout", type=Path, default=DATA / "heldout.jsonl")
-    parser.add_argument("--plot", type=Path)
+    parser.add_argument("--plot", type=Path, help="write early against missed as a picture")
     arguments = parser.parse_args()
+    arguments.adapter, arguments.template = "demo:pydoc", None
+    arguments.heldout = DATA / "heldout.jsonl"
     with tempfile.TemporaryDirectory() as work:
         head, points = curve(arguments, Path(work))
     print(f"{points[0].num_answers} held-out answers")
