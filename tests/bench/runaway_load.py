@@ -115,7 +115,7 @@ def plot(moments: Sequence[Moment], path: Path) -> None:
         (memory, "MiB of memory"),
     ):
         axes.set_title(title, loc="left")
-        axes.set_ylim(bottom=0)
+        axes.set_ylim(0, 1.1 * axes.get_ylim()[1])
         axes.legend(loc="upper right", fontsize="small")
         axes.grid(alpha=0.3)
     memory.set_xlabel("seconds")
