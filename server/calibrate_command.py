@@ -27,8 +27,9 @@ from adapters.stop_head_fit import MIN_ANSWERS, FitOptions
 from adapters.weights.base_rows import read_base_rows
 
 from .base_overlays import base_for
+from .engine import StartEngine
 from .model_source import resolve_base
-from .runaways import StartEngine, run_away
+from .runaways import run_away
 from .settings import default_cache_dir
 
 DEFAULT_CAP = 256

@@ -3,10 +3,12 @@
 `vllm_engine` stands behind it in production, a scripted engine in unit tests.
 """
 
-from collections.abc import AsyncGenerator, Mapping
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
+
+from adapters.base_files import BaseFiles
 
 from .parsing import EngineReasoning
 from .structured_output import StructuredOutput
@@ -137,3 +139,7 @@ class Engine(Protocol):
     async def close(self) -> None:
         """Stop the engine and its processes."""
         ...
+
+
+# How an engine comes to be: on this base, with room for these adapters.
+StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]

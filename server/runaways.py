@@ -6,23 +6,22 @@ log-probabilities that a stop head reads at every token. Knows neither fitting n
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterator, Callable, Container, Sequence
-from contextlib import aclosing, asynccontextmanager
+from collections.abc import Callable, Container, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
 from adapters.answer_tokens import SkippedAnswer
-from adapters.base_files import BaseFiles
 from adapters.prompts import OpenConversation
 from adapters.runaway_ends import Generation, marker_at
 from adapters.stop_features import NUM_LISTED
 
 from .detokenizer import Detokenizer
-from .engine import Engine, EngineAdapter, EngineRequest, StepLogprobs
+from .engine import Engine, EngineRequest, StartEngine, StepLogprobs
 from .errors import MissingLogprobs, RequestError, Unavailable
-from .prompt import PromptRenderer
+from .offline_engine import offline_engine
 from .served_model import ServedModel
 from .verification import Asker, Question
 from .verification.question import Prompt
@@ -30,10 +29,8 @@ from .verification.run import GUARDS_ON
 from .verified_models import find_adapters, served_models
 
 NUM_AT_ONCE = 16
-TEMPLATE_TIMEOUT_S = 5.0
 # No id of any vocabulary: fills a list that the engine gave fewer tokens for.
 NO_ID = -1
-StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
 Told = Callable[[int, int], None]
 
 
@@ -69,7 +66,7 @@ async def run_away(
         AdapterError: a file is broken.
     """
     base_files, [model] = await served_models(find_adapters([str(adapter)], base), base, cache_dir)
-    async with _engine(base_files, model, start_engine) as (engine, renderer):
+    async with offline_engine(base_files, [model], start_engine) as (engine, renderer):
         asker = Asker(engine, renderer, model, cap=cap, seed=seed)
         prepared = await asker.prepare(
             [
@@ -84,25 +81,6 @@ async def run_away(
         generations=tuple(generations),
         skipped=tuple(sorted([*skipped, *failed], key=lambda skip: skip.line)),
     )
-
-
-@asynccontextmanager
-async def _engine(
-    base: BaseFiles, model: ServedModel, start_engine: StartEngine
-) -> AsyncIterator[tuple[Engine, PromptRenderer]]:
-    weights = [] if model.adapter is None else [model.adapter]
-    renderer = PromptRenderer(timeout_s=TEMPLATE_TIMEOUT_S)
-    try:
-        engine = start_engine(base, weights)
-        try:
-            for adapter in weights:
-                await engine.add_adapter(adapter)
-            await renderer.wait_until_warm()
-            yield engine, renderer
-        finally:
-            await engine.close()
-    finally:
-        renderer.close()
 
 
 async def _ask_all(

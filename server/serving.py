@@ -9,7 +9,7 @@ import gc
 import logging
 import signal
 import socket
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
@@ -25,7 +25,7 @@ from .app import create_app
 from .base_overlays import base_for
 from .catalog import Catalog, adapter_model, base_model, read_template, template_turns
 from .demo import DEMO, demo_template
-from .engine import Engine, EngineAdapter
+from .engine import StartEngine
 from .errors import StartError
 from .lifecycle import Lifecycle
 from .metrics import Metrics
@@ -42,7 +42,6 @@ from .welcome import show_welcome
 logger = logging.getLogger(__name__)
 
 BASE_IS_OVERLAID = "its embeddings were rewritten for the adapters; ask for one of them, or start with --allow-overlay"
-StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
 
 
 async def serve(

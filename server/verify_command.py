@@ -16,8 +16,9 @@ from adapters.base_files import BaseFiles
 from adapters.conversations import ConversationData, read_conversations
 
 from . import __version__
-from .engine import Engine, EngineAdapter
+from .engine import Engine, EngineAdapter, StartEngine
 from .errors import EngineDeadError, StartError
+from .offline_engine import offline_engine
 from .prompt import PromptRenderer
 from .served_model import ServedModel
 from .settings import default_cache_dir
@@ -28,8 +29,6 @@ from .verify_outputs import print_outputs, write_profiles, write_report
 CREATED_BY = f"endturn {__version__}"
 # Where an adapter has no profile to say how long its answers may be.
 CAP_WITHOUT_PROFILE = 256
-TEMPLATE_TIMEOUT_S = 5.0
-StartEngine = Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,20 +96,13 @@ async def _verify_all(
     cache_dir = question.cache_dir or default_cache_dir()
     with log.status("reading the base and the adapters"):
         base_files, models = await served_models(adapters, question.base, cache_dir)
-    renderer = PromptRenderer(timeout_s=TEMPLATE_TIMEOUT_S)
-    try:
-        weights = {m.adapter.key: m.adapter for m in models if m.adapter is not None}
+
+    def start(base: BaseFiles, adapters: Sequence[EngineAdapter]) -> Engine:
         with log.status("starting the engine"):
-            engine = start_engine(base_files, list(weights.values()))
-        try:
-            for adapter in weights.values():
-                await engine.add_adapter(adapter)
-            await renderer.wait_until_warm()
-            return [await _verify_one(question, m, data, engine, renderer, log) for m in models]
-        finally:
-            await engine.close()
-    finally:
-        renderer.close()
+            return start_engine(base, adapters)
+
+    async with offline_engine(base_files, models, start) as (engine, renderer):
+        return [await _verify_one(question, m, data, engine, renderer, log) for m in models]
 
 
 async def _verify_one(
