@@ -6,8 +6,8 @@ elsewhere, and serving asks it at every token of every stream.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from math import exp
-from operator import mul, not_
+from math import exp, fsum
+from operator import not_
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,7 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 
 from .chat_profile import ProfilePart
 from .errors import ProfileError
-from .stop_features import line_break_feature, line_breaks, stop_features
+from .stop_features import FLOOR, line_break_feature, line_breaks
 
 if TYPE_CHECKING:
     from tokenizers import Tokenizer
@@ -43,6 +43,13 @@ class StopHead:
     threshold: float
     line_break_weight: float = 0.0
     line_breaks: Mapping[int, int] = field(default_factory=dict)
+    # The score where every log-probability is at the floor, and what each adds above it: most tokens are not in the list.
+    _floor_score: float = field(init=False, repr=False, compare=False)
+    _weighted: tuple[tuple[int, float], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_floor_score", self.bias + FLOOR * fsum(self.weights))
+        object.__setattr__(self, "_weighted", tuple(zip(self.token_ids, self.weights, strict=True)))
 
     def probability(self, logprobs: Mapping[int, float], num_line_breaks: int = 0) -> float:
         """That the answer ends before the token of this step.
@@ -51,7 +58,11 @@ class StopHead:
             logprobs: the step's list, as for stop_features.
             num_line_breaks: `line_breaks` of the answer's tokens so far, summed.
         """
-        score = self.bias + sum(map(mul, self.weights, stop_features(logprobs, self.token_ids)))
+        score = self._floor_score
+        for token_id, weight in self._weighted:
+            # As stop_features reads it: what is not above the floor counts as the floor, NaN too.
+            if token_id in logprobs and (found := logprobs[token_id]) > FLOOR:
+                score += weight * (found - FLOOR)
         if num_line_breaks:
             score += self.line_break_weight * line_break_feature(num_line_breaks)
         if score < 0:

@@ -14,15 +14,15 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from . import __version__
 from .errors import InternalError, RequestError, Unauthorized, UnknownPath
 from .lifecycle import Lifecycle
-from .messages_wire import REQUEST_ID_HEADER as MESSAGES_REQUEST_ID_HEADER
-from .messages_wire import error_body
-from .request_id import REQUEST_ID_HEADER
-from .request_log import RequestLog
-from .request_middleware import CLIENT_GONE_STATUS, RequestMiddleware
-from .request_record import RECORD_KEY, RequestRecord
+from .observing.request_id import REQUEST_ID_HEADER
+from .observing.request_log import RequestLog
+from .observing.request_middleware import CLIENT_GONE_STATUS, RequestMiddleware
+from .observing.request_record import RECORD_KEY, RequestRecord
 from .routes import ROUTERS, Server
 from .routes.connection import ClientGone
 from .routes.operations import OPEN_PATHS
+from .wire.messages_wire import REQUEST_ID_HEADER as MESSAGES_REQUEST_ID_HEADER
+from .wire.messages_wire import error_body
 
 logger = logging.getLogger(__name__)
 

@@ -14,9 +14,9 @@ from adapters.rendering import TemplateProcess, TemplateRefusal
 from adapters.template_turns import read_turns
 from adapters.tokenizer_files import TokenizerFiles
 
-from .adapter_intake import take_in
 from .errors import InvalidRequest, StartError, UnknownModel
-from .model_source import AdapterSource
+from .loading.adapter_intake import take_in
+from .loading.model_source import AdapterSource
 from .served_model import ServedModel, TemplateTurns
 from .tokenizer import ChatTokenizer
 

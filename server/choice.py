@@ -10,10 +10,10 @@ from .detokenizer import Detokenizer
 from .engine import EngineDelta, StepLogprobs
 from .errors import MissingLogprobs
 from .finish import Finish, StopCause, StopKind
-from .parsing import ParsedDelta
+from .parsing.port import ParsedDelta
+from .parsing.token_reader import TokenReader
 from .sampling import GenerationPlan
 from .stopping import HeadWatch, LoopGuard, StopMatch, StopMatcher
-from .token_reader import TokenReader
 from .tokenizer import ChatTokenizer
 
 

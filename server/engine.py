@@ -10,8 +10,8 @@ from typing import Literal, Protocol
 
 from adapters.base_files import BaseFiles
 
-from .parsing import EngineReasoning
-from .structured_output import StructuredOutput
+from .parsing.port import EngineReasoning
+from .parsing.structured_output import StructuredOutput
 
 EngineFinish = Literal["stop", "length", "abort", "repetition", "error"]
 

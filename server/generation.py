@@ -20,8 +20,8 @@ from .errors import (
     Unavailable,
 )
 from .finish import Finish, StopKind
-from .parsing import ParsedDelta
-from .request_record import RequestRecord
+from .observing.request_record import RequestRecord
+from .parsing.port import ParsedDelta
 from .sampling import GenerationPlan
 from .tokenizer import ChatTokenizer
 from .watchdog import Watch, Watchdog

@@ -14,7 +14,7 @@ from adapters.errors import printable
 from adapters.rendering import TemplateRefusal, render, worker_pool
 
 from .errors import InternalError, InvalidRequest, StartError
-from .request_parts import Message
+from .schema.request_parts import Message
 from .served_model import ServedModel
 from .tokenizer import ChatTokenizer
 

@@ -13,8 +13,8 @@ from adapters.stop_head import StopHead
 from .engine import Sampling
 from .errors import InvalidRequest
 from .finish import StopCause, TokenLimit
-from .parsing import AnswerForm, ParsingPlan
-from .schema import GenerationRequest
+from .parsing.port import AnswerForm, ParsingPlan
+from .schema.chat import GenerationRequest
 from .served_model import ServedModel
 from .stop_rules import stop_rules
 from .stopping import LoopSettings, StopText

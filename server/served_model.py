@@ -13,7 +13,7 @@ from adapters.stop_head import StopHead
 from adapters.weights.base_rows import BaseRows
 
 from .engine import EngineAdapter
-from .parsing import OutputParsers, ParserNames
+from .parsing.port import OutputParsers, ParserNames
 from .tokenizer import ChatTokenizer
 
 

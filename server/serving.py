@@ -20,19 +20,19 @@ from adapters.base_files import BaseFiles
 from adapters.errors import AdapterError
 from adapters.inspection import read_base
 
-from .adapter_loading import load_adapters
 from .app import create_app
-from .base_overlays import base_for
 from .catalog import Catalog, adapter_model, base_model, read_template, template_turns
 from .demo import DEMO, demo_template
 from .engine import StartEngine
 from .errors import StartError
 from .lifecycle import Lifecycle
-from .metrics import Metrics
-from .model_source import resolve_adapters, resolve_base
-from .parsing import ParserNames, ParserSource
+from .loading.adapter_loading import load_adapters
+from .loading.base_overlays import base_for
+from .loading.model_source import resolve_adapters, resolve_base
+from .observing.metrics import Metrics
+from .observing.request_middleware import RequestObserver
+from .parsing.port import ParserNames, ParserSource
 from .prompt import PromptRenderer, load_tokenizer
-from .request_middleware import RequestObserver
 from .routes import Server
 from .served_model import ServedModel
 from .settings import Settings

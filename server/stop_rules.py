@@ -13,9 +13,9 @@ from adapters.stop_head import StopHead
 from .engine import RepetitionDetection
 from .errors import InvalidRequest
 from .finish import StopCause
-from .parsing import AnswerForm
-from .request_parts import GuardSwitches
-from .schema import GenerationRequest
+from .parsing.port import AnswerForm
+from .schema.chat import GenerationRequest
+from .schema.request_parts import GuardSwitches
 from .served_model import ServedModel
 from .stopping import LoopSettings, StopText
 from .stopping.matcher import MARKS

@@ -24,7 +24,7 @@ from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 from .choice_streams import choice_id, merge_choices, single_choices
 from .engine import EngineAdapter, EngineDelta, EngineRequest
 from .errors import EngineDeadError, StartError
-from .parsing import EngineReasoning
+from .parsing.port import EngineReasoning
 from .vllm_values import sampling_params, step_logprobs, translate_error
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
 from .engine import Sampling, StepLogprobs
 from .errors import EndturnError, EngineDeadError, InternalError, InvalidRequest, Unavailable
-from .vllm_structured import structured_outputs_params
+from .parsing.vllm_structured import structured_outputs_params
 
 
 def sampling_params(sampling: Sampling) -> SamplingParams:

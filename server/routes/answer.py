@@ -21,13 +21,13 @@ from ..errors import (
     Unavailable,
 )
 from ..generation import ChoiceDelta, generate
-from ..logprobs import LogprobsWriter
-from ..parsing import ParsingPlan
-from ..request_record import MAX_TRANSCRIPT_CHARS, RECORD_KEY, RequestRecord
+from ..observing.request_record import MAX_TRANSCRIPT_CHARS, RECORD_KEY, RequestRecord
+from ..parsing.port import ParsingPlan
 from ..sampling import plan_generation
-from ..schema import GenerationRequest
+from ..schema.chat import GenerationRequest
 from ..served_model import ServedModel
-from ..wire import AnswerHead, MakeWire, WholeChoice, Wire
+from ..wire.logprobs import LogprobsWriter
+from ..wire.wire import AnswerHead, MakeWire, WholeChoice, Wire
 from .connection import EventStream, while_connected
 from .context import Server, server_of
 

@@ -2,8 +2,8 @@
 
 from fastapi import APIRouter, Request, Response
 
-from ..schema import ChatCompletionRequest
-from ..sse import ChatWire
+from ..schema.chat import ChatCompletionRequest
+from ..wire.sse import ChatWire
 from .context import read_body
 from .conversation import answer_conversation
 

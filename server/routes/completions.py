@@ -3,9 +3,9 @@
 from fastapi import APIRouter, Request, Response
 
 from ..errors import InvalidRequest
-from ..request_record import RECORD_KEY, RequestRecord
-from ..schema import CompletionRequest
-from ..sse import CompletionWire
+from ..observing.request_record import RECORD_KEY, RequestRecord
+from ..schema.chat import CompletionRequest
+from ..wire.sse import CompletionWire
 from .answer import answer
 from .context import check_guards_allowed, read_body, server_of
 

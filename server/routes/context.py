@@ -10,11 +10,11 @@ from ..catalog import Catalog
 from ..engine import Engine
 from ..errors import BodyTooLarge, InvalidRequest
 from ..lifecycle import Lifecycle
-from ..metrics import Metrics
+from ..observing.metrics import Metrics
+from ..observing.request_middleware import RequestObserver
 from ..prompt import PromptRenderer
-from ..request_body import parse_body
-from ..request_middleware import RequestObserver
-from ..request_parts import EndturnOptions, RequestPart
+from ..schema.request_body import parse_body
+from ..schema.request_parts import EndturnOptions, RequestPart
 from ..settings import Settings
 from ..watchdog import Watchdog
 

@@ -2,9 +2,9 @@
 
 from fastapi import Request, Response
 
-from ..request_record import RECORD_KEY, RequestRecord
-from ..schema import ChatCompletionRequest
-from ..wire import MakeWire
+from ..observing.request_record import RECORD_KEY, RequestRecord
+from ..schema.chat import ChatCompletionRequest
+from ..wire.wire import MakeWire
 from .answer import answer
 from .context import check_guards_allowed, server_of
 from .rendering import render_messages

@@ -2,10 +2,10 @@
 
 from fastapi import APIRouter, Request, Response
 
-from ..messages_schema import FIELDS, CountTokensRequest, MessagesRequest
-from ..messages_wire import REQUEST_ID_HEADER, MessagesWire
-from ..request_record import RECORD_KEY, RequestRecord
-from ..translation import fields_named
+from ..observing.request_record import RECORD_KEY, RequestRecord
+from ..schema.messages_schema import FIELDS, CountTokensRequest, MessagesRequest
+from ..schema.translation import fields_named
+from ..wire.messages_wire import REQUEST_ID_HEADER, MessagesWire
 from .context import read_body, server_of
 from .conversation import answer_conversation
 from .rendering import render_messages

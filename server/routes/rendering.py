@@ -2,9 +2,9 @@
 
 from fastapi import Request
 
-from ..request_parts import Message
-from ..request_record import RECORD_KEY
-from ..schema import ChatCompletionRequest, TokenizeRequest
+from ..observing.request_record import RECORD_KEY
+from ..schema.chat import ChatCompletionRequest, TokenizeRequest
+from ..schema.request_parts import Message
 from ..served_model import ServedModel
 from .connection import while_connected
 from .context import server_of

@@ -5,9 +5,9 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from ..errors import UnknownPath
-from ..responses_schema import FIELDS, ResponsesRequest
-from ..responses_wire import ResponsesWire
-from ..translation import fields_named
+from ..schema.responses_schema import FIELDS, ResponsesRequest
+from ..schema.translation import fields_named
+from ..wire.responses_wire import ResponsesWire
 from .context import read_body
 from .conversation import answer_conversation
 

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter, Request
 
 from ..errors import InvalidRequest
-from ..schema import DetokenizeRequest, TokenizeRequest
+from ..schema.chat import DetokenizeRequest, TokenizeRequest
 from ..served_model import ServedModel
 from .context import Server, read_body, server_of
 from .rendering import render_messages

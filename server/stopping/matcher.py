@@ -4,7 +4,9 @@ The match that completes first wins; of those completing at one character the lo
 however the text is cut into deltas. Text that may be the beginning of a stop is held back until it is or is not.
 """
 
+import re
 import unicodedata
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..finish import StopKind
@@ -56,12 +58,13 @@ class StopMatcher:
         self._held = ""
         self._num_returned = 0
         self._last_returned = ""
-        # Where the released text ends: whether its last line began inside a fenced block, and that line so far.
+        # Where the released text ends: whether its last line began inside a fenced block, and how that line begins.
         self._sees_code = any(stop.outside_code for stop in stops)
         self._in_code = False
         self._line = ""
         self._plain_starts = _Starts(self._plain)
         self._marked_starts = _Starts(self._marked)
+        self._opening = _opening(stops)
         self.match: StopMatch | None = None
 
     @property
@@ -71,6 +74,9 @@ class StopMatcher:
 
     def feed(self, delta: str) -> str:
         """The text that is safe to show now; `match` is set once a stop was found, the text then ends before it."""
+        if not self._held and self._num_returned and not self._opening(delta):
+            # Nearly every token: no stop begins here, and none had begun.
+            return self._release(delta, "")
         text = self._held + delta
         visible = _without_marks(text) if self._marked else text
         found = self._first_completed(text, visible)
@@ -101,17 +107,19 @@ class StopMatcher:
         return shown
 
     def _code_state(self, text: str) -> tuple[bool, str]:
-        """Whether the line on which `text` ends began inside a fenced code block, and that line so far."""
-        *lines, last = (self._line + text).split("\n")
-        in_code = self._in_code
-        for line in lines:
-            if line.lstrip().startswith(FENCE):
-                in_code = not in_code
-        return in_code, last
+        """Whether the line on which `text` ends began inside a fenced code block, and the beginning of that line."""
+        line, in_code = self._line + text, self._in_code
+        if "\n" in text:
+            *lines, line = line.split("\n")
+            for whole in lines:
+                if whole.lstrip().startswith(FENCE):
+                    in_code = not in_code
+        # A fence is told by how the line begins.
+        return in_code, line.lstrip()[: len(FENCE)]
 
     def _is_in_code(self, text: str) -> bool:
         in_code, line = self._code_state(text)
-        return in_code or line.lstrip().startswith(FENCE)
+        return in_code or line.startswith(FENCE)
 
     def _first_completed(self, text: str, visible: str) -> tuple[int, int, StopText] | None:
         """Start and end in `visible` of the stop that completes first."""
@@ -167,6 +175,12 @@ class _Starts:
                 if any(stop.startswith(tail) for stop in self._texts):
                     return start
         return len(text)
+
+
+def _opening(stops: tuple[StopText, ...]) -> Callable[[str], object]:
+    """Finds a character with which a stop may begin after the first text, or a mark."""
+    first = "".join({re.escape(stop.text[0]) for stop in stops if not stop.at_start})
+    return re.compile(f"[{first}\\ud800-\\udfff]").search
 
 
 def _has_mark(text: str) -> bool:

@@ -17,11 +17,11 @@ from ..engine import Engine, EngineDelta, EngineRequest
 from ..errors import EngineDeadError, RequestError, Unavailable
 from ..finish import Finish
 from ..generation import generate
+from ..observing.request_record import RequestRecord
 from ..prompt import PromptRenderer
-from ..request_body import parse_body
-from ..request_record import RequestRecord
 from ..sampling import GenerationPlan, plan_generation
-from ..schema import ChatCompletionRequest
+from ..schema.chat import ChatCompletionRequest
+from ..schema.request_body import parse_body
 from ..served_model import ServedModel
 from .question import Failure, Prepared, Prompt, Question
 from .replay import unended

@@ -13,7 +13,11 @@ from vllm.sampling_params import RepetitionDetectionParams
 from vllm.v1.core.sched.utils import check_sequence_repetition
 
 from adapters.chat_profile import ExactCycles
-from server.stopping import LoopGuard, LoopSettings, StopMatcher, StopText
+from adapters.stop_features import NUM_LISTED
+from adapters.stop_head import StopHead, StopHeadRecord
+from server.demo import STOP_HEAD
+from server.engine import StepLogprobs
+from server.stopping import HeadWatch, LoopGuard, LoopSettings, StopMatcher, StopText
 from server.watchdog import Watchdog
 
 WORDS = (
@@ -79,6 +83,35 @@ def watched(tokens: list[str]) -> None:
     asyncio.run(run())
 
 
+def demo_head() -> StopHead:
+    record = StopHeadRecord.model_validate_json(STOP_HEAD.read_bytes())
+    return StopHead(
+        token_ids=record.token_ids,
+        weights=record.weights,
+        bias=record.bias,
+        threshold=record.threshold,
+    )
+
+
+def steps(head: StopHead, number: int) -> list[StepLogprobs]:
+    """Lists as the engine gives them, a tenth of each tokens that the head reads."""
+    drawn = random.Random(2)
+    made = []
+    for _ in range(number):
+        ids = drawn.sample(head.token_ids, 2) + drawn.sample(range(262_144), NUM_LISTED - 2)
+        made.append(StepLogprobs(top={i: -20 * drawn.random() for i in ids}, sampled=-1.0))
+    return made
+
+
+def judged(head: StopHead, lists: list[StepLogprobs]) -> Callable[[list[str]], None]:
+    def work(tokens: list[str]) -> None:
+        watch = HeadWatch(head)
+        for step in lists:
+            watch.feed(7, step)
+
+    return work
+
+
 def cycles(tokens: list[str]) -> None:
     values = ExactCycles().model_dump(exclude={"enabled"})
     params = RepetitionDetectionParams(**values)
@@ -94,14 +127,19 @@ def main() -> None:
     markers = tuple(StopText(text, "role_marker", outside_code=True) for text in MARKERS)
     openings = tuple(StopText(text.lstrip(), "role_marker", at_start=True) for text in MARKERS[::2])
     client = StopText("\ud800\n", "stop_string")
-    for name, work in (
-        ("role markers", matched((*markers, *openings))),
-        ("role markers and a stop with a special token", matched((*markers, *openings, client))),
+    head = demo_head()
+    guards = (
+        ("role markers, and a stop with a special token", matched((*markers, *openings, client))),
         ("near loops", looped),
         ("deadline and stall", watched),
-        ("the engine's check for cycles (its process)", cycles),
-    ):
-        print(f"{name}: {microseconds(work, tokens):.2f} us a token")
+        ("stop head", judged(head, steps(head, len(tokens)))),
+    )
+    costs = {name: microseconds(work, tokens) for name, work in guards}
+    costs["all of these"] = sum(costs.values())
+    costs["role markers alone"] = microseconds(matched((*markers, *openings)), tokens)
+    costs["the engine's check for cycles (its process)"] = microseconds(cycles, tokens)
+    for name, cost in costs.items():
+        print(f"{name}: {cost:.2f} us a token")
 
 
 if __name__ == "__main__":

@@ -21,18 +21,18 @@ import psutil
 
 from adapters.conversations import read_conversations
 from adapters.stop_features import NUM_LISTED
-from server.cli_engine import engine_starter
+from server.cli.engine import engine_starter
+from server.commands.verified_models import find_adapters, served_models
 from server.engine import Engine, EngineRequest
 from server.generation import generate
+from server.observing.request_record import RequestRecord
 from server.prompt import PromptRenderer
-from server.request_record import RequestRecord
 from server.sampling import GenerationPlan
 from server.served_model import ServedModel
 from server.settings import default_cache_dir
 from server.verification.asking import Asker
 from server.verification.question import Prompt, questions
 from server.verification.run import GUARDS_OFF
-from server.verified_models import find_adapters, served_models
 
 HELDOUT = Path(__file__).parents[1] / "demo" / "heldout.jsonl"
 NONE, LISTED, HEAD = "no log-probabilities", "20 log-probabilities", "the stop head"

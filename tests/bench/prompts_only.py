@@ -34,10 +34,10 @@ from adapters.stop_curve import interval, stop_curve
 from adapters.stop_head import StopHead
 from adapters.stop_head_fit import sentence_judge
 from adapters.tokenizer_files import TokenizerFiles, read_tokenizer
-from server.adapter_commands import AdapterQuestion, convert_command
-from server.cli_engine import engine_starter
+from server.cli.engine import engine_starter
+from server.commands.adapter_commands import AdapterQuestion, convert_command
+from server.commands.runaways import run_away
 from server.demo import demo_base_model
-from server.runaways import run_away
 from server.settings import default_cache_dir
 
 DATA = Path(__file__).parents[1] / "demo"

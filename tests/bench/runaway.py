@@ -21,8 +21,8 @@ from typing import Any
 
 import httpx2 as httpx
 
-from server.adapter_cache import store_adapter
 from server.demo import DEMO_ADAPTER, demo_base_model, demo_template
+from server.loading.adapter_cache import store_adapter
 from server.settings import default_cache_dir
 from tests.ports import free_port
 

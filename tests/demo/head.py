@@ -8,8 +8,8 @@ import tempfile
 from pathlib import Path
 
 from adapters.chat_profile import read_profile
-from server.adapter_commands import AdapterQuestion, convert_command
-from server.calibrate_command import calibrate_command
+from server.commands.adapter_commands import AdapterQuestion, convert_command
+from server.commands.calibrate_command import calibrate_command
 from server.demo import STOP_HEAD
 
 DATA = Path(__file__).parent / "train.jsonl"

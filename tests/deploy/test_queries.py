@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from prometheus_client import Gauge
 
-from server.adapter_loading import load_adapters
+from server.loading.adapter_loading import load_adapters
 from server.prompt import PromptRenderer
 from tests.deploy.prometheus_process import Prometheus, prometheus
 from tests.deploy.promql import panel_queries, rules

@@ -9,7 +9,7 @@ import pytest
 import yaml
 from prometheus_client import CollectorRegistry
 
-from server.metrics import Metrics
+from server.observing.metrics import Metrics
 from tests.deploy.promql import DEPLOY, RULES, alerts, metrics_in, rules
 
 TESTS = DEPLOY / "prometheus" / "endturn_test.yaml"

@@ -12,7 +12,7 @@ from vllm.sampling_params import (
 
 from adapters.chat_profile import ExactCycles, SamplingDefaults
 from server.sampling import plan_generation
-from server.schema import ChatCompletionRequest
+from server.schema.chat import ChatCompletionRequest
 from server.vllm_values import sampling_params
 from tests.fakes import EOS, IM_END, profile, served
 

@@ -19,8 +19,8 @@ from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 from server import vllm_engine
 from server.engine import EngineAdapter, RepetitionDetection, Sampling
 from server.errors import EngineDeadError, InternalError, InvalidRequest, StartError, Unavailable
-from server.parsing import EngineReasoning
-from server.structured_output import StructuredOutput
+from server.parsing.port import EngineReasoning
+from server.parsing.structured_output import StructuredOutput
 from server.vllm_engine import VLLMEngine, parse_engine_flags
 from server.vllm_values import sampling_params, translate_error
 

@@ -9,15 +9,15 @@ from tokenizers import AddedToken, Tokenizer
 from tokenizers.decoders import DecodeStream
 from vllm.parser.abstract_parser import Parser
 
-from server import vllm_parsers
-from server.answer_parts import AnswerParts
 from server.demo.base_model import demo_base_model
 from server.errors import InternalError, InvalidRequest, StartError
-from server.parsing import NamedTool, OutputParser, ParseRequest, ParserNames, ParsingPlan
+from server.parsing import vllm_parsers
+from server.parsing.answer_parts import AnswerParts
+from server.parsing.port import NamedTool, OutputParser, ParseRequest, ParserNames, ParsingPlan
+from server.parsing.structured_output import StructuredOutput
+from server.parsing.vllm_parsers import READ_WHOLE, UNSERVED, VLLMParsers, VLLMParserSource
 from server.settings import default_cache_dir
-from server.structured_output import StructuredOutput
 from server.tokenizer import ChatTokenizer
-from server.vllm_parsers import READ_WHOLE, UNSERVED, VLLMParsers, VLLMParserSource
 
 # Single tokens in the vocabularies these parsers are made for, and not in the demo's.
 ADDED = (

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 
-from server.parsing import (
+from server.parsing.port import (
     EngineReasoning,
     ParsedDelta,
     ParseRequest,
     ToolCallDelta,
 )
-from server.structured_output import StructuredOutput
+from server.parsing.structured_output import StructuredOutput
 
 
 class MarkupParsers:

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from server.app import create_app
 from server.catalog import Catalog
 from server.lifecycle import Lifecycle
-from server.metrics import Metrics
+from server.observing.metrics import Metrics
+from server.observing.request_middleware import RequestObserver
 from server.prompt import PromptRenderer
-from server.request_middleware import RequestObserver
 from server.routes import Server
 from server.served_model import ServedModel
 from server.settings import Settings

@@ -4,8 +4,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from server.answer_parts import AnswerParts
-from server.parsing import (
+from server.parsing.answer_parts import AnswerParts
+from server.parsing.port import (
     EngineReasoning,
     NamedTool,
     ParsedDelta,
@@ -13,7 +13,7 @@ from server.parsing import (
     ParserNames,
     ToolCallDelta,
 )
-from server.structured_output import StructuredOutput
+from server.parsing.structured_output import StructuredOutput
 from server.tokenizer import ChatTokenizer
 
 TAG = re.compile(r"\[(/?[rc])\]")

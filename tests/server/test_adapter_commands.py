@@ -12,9 +12,10 @@ from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from typer.testing import CliRunner, Result
 
 from adapters.chat_profile import read_profile
-from server import cli, model_source
-from server.adapter_commands import parse_settings
+from server.cli import app as cli
+from server.commands.adapter_commands import parse_settings
 from server.errors import StartError
+from server.loading import model_source
 from tests.adapters.raw_adapters import CHATML, Content, write, write_raw
 from tests.checkpoints.bases import build_base, special_ids
 

@@ -13,9 +13,9 @@ from safetensors.numpy import load_file, save_file
 from adapters.base_to_chat import ProfileSettings, plan_conversion, write_converted
 from adapters.chat_profile import SamplingDefaults
 from adapters.inspection import BaseModel, inspect_adapter, read_base
-from server.adapter_intake import AdapterFiles, take_in
 from server.errors import StartError
-from server.model_source import AdapterSource
+from server.loading.adapter_intake import AdapterFiles, take_in
+from server.loading.model_source import AdapterSource
 from tests.adapters.raw_adapters import CHATML, Content, write, write_raw
 from tests.checkpoints.bases import build_base, special_ids
 
@@ -126,7 +126,7 @@ async def test_every_finding_is_one_line_in_the_log(
     """What the files say cannot begin a line of its own, nor steer the terminal that shows the log."""
     args = {"template": "default", "stop_words": ["<|im_end|>"], "truncation_strategy": "right"}
     args["max_length"] = "9\n2026-01-01 ERROR server: forged\x1b[2J"
-    with caplog.at_level(logging.INFO, logger="server.adapter_intake"):
+    with caplog.at_level(logging.INFO, logger="server.loading.adapter_intake"):
         files = await taken(write_raw(tmp_path / "raw", {"args.json": args}), base, cache)
     lines = [record.getMessage() for record in caplog.records]
     assert files.profile is not None
@@ -141,7 +141,7 @@ async def test_a_converted_adapter_is_taken_as_it_is(
 ) -> None:
     path = converted(tmp_path, base)
     edit_profile(path, created_by="somebody")
-    with caplog.at_level(logging.INFO, logger="server.adapter_intake"):
+    with caplog.at_level(logging.INFO, logger="server.loading.adapter_intake"):
         files = await taken(path, base, cache)
     assert files.profile is not None
     assert files.profile.created_by == "somebody"

@@ -2,8 +2,8 @@
 
 import pytest
 
-from server.answer_parts import AnswerParts
-from server.parsing import ParsedDelta, ToolCallDelta
+from server.parsing.answer_parts import AnswerParts
+from server.parsing.port import ParsedDelta, ToolCallDelta
 
 
 def call(index: int = 0, arguments: str = "{}", name: str | None = "f") -> ToolCallDelta:

@@ -6,9 +6,9 @@ from itertools import groupby
 from hypothesis import given
 from hypothesis import strategies as st
 
-from server.answer_parts import AnswerParts
-from server.answer_sequence import AnswerSequence, Piece, whole_delta
-from server.parsing import ParsedDelta, ToolCallDelta
+from server.parsing.answer_parts import AnswerParts
+from server.parsing.port import ParsedDelta, ToolCallDelta
+from server.wire.answer_sequence import AnswerSequence, Piece, whole_delta
 
 TEXT = st.text("ab", max_size=3)
 CALL = st.builds(

@@ -8,8 +8,8 @@ import pytest
 from adapters.base_files import BaseFiles, read_base_files
 from adapters.weights.base_overlay import read_overlay
 from adapters.weights.base_rows import BaseRows, RowValues
-from server.base_overlays import base_for
 from server.errors import StartError
+from server.loading.base_overlays import base_for
 from tests.checkpoints.bases import build_base
 
 WIDTH = 64

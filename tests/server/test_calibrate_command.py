@@ -14,9 +14,9 @@ from adapters.conversations import ConversationData
 from adapters.data_lines import BadLine
 from adapters.stop_head import StopHeadRecord
 from adapters.stop_head_fit import StopHeadOutcome
-from server import calibrate_command as command
-from server.cli import app
-from server.cli_adapters import run_command
+from server.cli.adapters import run_command
+from server.cli.app import app
+from server.commands import calibrate_command as command
 from server.demo import STOP_HEAD
 from tests.fakes import profile
 

@@ -15,9 +15,9 @@ from adapters.chat_profile import read_profile, write_profile
 from adapters.errors import DataError
 from adapters.stop_features import NUM_LISTED
 from adapters.stop_head import StopHeadRecord
-from server import cli_engine
-from server.calibrate_command import calibrate_prompts_command
-from server.cli import app
+from server.cli import engine as cli_engine
+from server.cli.app import app
+from server.commands.calibrate_command import calibrate_prompts_command
 from server.engine import Engine, EngineAdapter, EngineDelta, EngineRequest, StepLogprobs
 from server.errors import EngineDeadError
 from tests.fakes import TEMPLATE, ScriptedEngine, ids, profile, write_adapter

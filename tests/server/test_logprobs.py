@@ -8,8 +8,8 @@ import pytest
 from adapters.stop_features import NUM_LISTED
 from server.choice import TokenLogprobs
 from server.engine import EngineDelta, StepLogprobs
-from server.logprobs import LogprobsWriter
 from server.prompt import PromptRenderer
+from server.wire.logprobs import LogprobsWriter
 from tests.fakes import EOS, chat_tokenizer, ids, served
 from tests.server.running import running
 from tests.server.test_calibrated import HEAD

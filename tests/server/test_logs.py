@@ -14,9 +14,10 @@ from typing import Any
 import pytest
 from prometheus_client import CollectorRegistry
 
-from server import cli_engine, serving
+from server import serving
+from server.cli import engine as cli_engine
 from server.errors import InvalidRequest, StartError
-from server.logs import (
+from server.observing.logs import (
     ENGINE_LOGGING_FILE,
     JsonFormatter,
     LineFormatter,
@@ -24,8 +25,8 @@ from server.logs import (
     configure_logging,
     engine_handler,
 )
+from server.observing.request_record import MAX_TRANSCRIPT_CHARS
 from server.prompt import PromptRenderer
-from server.request_record import MAX_TRANSCRIPT_CHARS
 from server.settings import Settings, read_settings
 from tests.fakes import EOS, ScriptedEngine, delta
 from tests.server.running import running
@@ -58,7 +59,7 @@ def lines(log: io.StringIO) -> Lines:
 
     def read() -> list[dict[str, Any]]:
         made = [json.loads(line) for line in log.getvalue().splitlines()]
-        return [line for line in made if line["logger"] == "server.request_log"]
+        return [line for line in made if line["logger"] == "server.observing.request_log"]
 
     return read
 
@@ -146,7 +147,7 @@ async def test_one_line_a_request_with_what_it_came_to(
         prompt_tokens = len(run.engine.requests[0].prompt_token_ids)
         assert line == {
             "level": "info",
-            "logger": "server.request_log",
+            "logger": "server.observing.request_log",
             "message": "request",
             "request_id": "r-1",
             "method": "POST",
@@ -287,7 +288,7 @@ async def test_secrets_are_never_logged(renderer: PromptRenderer, log: io.String
             await run.client.get("/v1/models?api_key=SECRET-5")
             await run.client.get("/nope?api_key=SECRET-5", headers={"X-Api-Key": "SECRET-6"})
         logging.getLogger("server").info("started with %r", run.server.settings)
-    assert "server.request_log" in log.getvalue()
+    assert "server.observing.request_log" in log.getvalue()
     assert "SECRET" not in log.getvalue()
 
 

@@ -14,7 +14,7 @@ from anthropic.types.shared import ErrorResponse
 from pydantic import TypeAdapter
 
 from server.errors import EngineDeadError
-from server.parsing import ParsedDelta, ToolCallDelta
+from server.parsing.port import ParsedDelta, ToolCallDelta
 from server.prompt import PromptRenderer
 from server.served_model import ServedModel
 from tests.fakes import BOS, EOS, IM_END, delta, ids, served

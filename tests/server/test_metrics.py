@@ -17,17 +17,17 @@ from starlette.types import Message, Scope
 
 from adapters.stop_head import Share
 from adapters.verification_record import RunRecord, VerificationRecord
-from server.adapter_loading import load_adapters
-from server.adapter_metrics import AdapterState
 from server.app import create_app
 from server.engine import EngineAdapter
 from server.errors import EngineDeadError, StartError
 from server.finish import Finish, StopCause, StopKind, TokenLimit
-from server.http_metrics import rejection_reason
-from server.metrics import Metrics
+from server.loading.adapter_loading import load_adapters
+from server.observing.adapter_metrics import AdapterState
+from server.observing.http_metrics import rejection_reason
+from server.observing.metrics import Metrics
+from server.observing.request_middleware import RequestMiddleware
+from server.observing.request_record import RequestRecord
 from server.prompt import PromptRenderer
-from server.request_middleware import RequestMiddleware
-from server.request_record import RequestRecord
 from tests.fakes import IM_END, ScriptedEngine, delta, profile, served
 from tests.server.running import Running, running
 
@@ -177,7 +177,7 @@ async def test_answers_are_counted_to_the_token(renderer: PromptRenderer) -> Non
 
 def test_a_gap_is_shared_out_among_the_tokens_of_its_delta(monkeypatch: pytest.MonkeyPatch) -> None:
     clock = iter([10.0, 10.5, 12.5, 20.0])
-    monkeypatch.setattr("server.request_record.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("server.observing.request_record.time.monotonic", lambda: next(clock))
     gaps: list[float] = []
     record = RequestRecord(adapter="a", started_s=9.0, gap_observer=lambda adapter: gaps.append)
     record.note_tokens(0, 3)

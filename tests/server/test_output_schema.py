@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from server.output_schema import (
+from server.parsing.structured_output import StructuredOutput
+from server.schema.output_schema import (
     MAX_CHOICES,
     MAX_SCHEMA_BYTES,
     MAX_SCHEMA_DEPTH,
@@ -13,7 +14,6 @@ from server.output_schema import (
     StructuredOutputs,
     schema_text,
 )
-from server.structured_output import StructuredOutput
 
 SCHEMA = {"type": "object", "properties": {"a": {"type": "integer"}}}
 TEXT = '{"type":"object","properties":{"a":{"type":"integer"}}}'

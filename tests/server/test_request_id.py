@@ -8,8 +8,8 @@ import pytest
 
 from server.engine import EngineRequest
 from server.errors import EngineDeadError
+from server.observing.request_id import request_id_of
 from server.prompt import PromptRenderer
-from server.request_id import request_id_of
 from tests.fakes import delta, served
 from tests.server.running import Running, running
 

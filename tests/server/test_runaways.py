@@ -12,9 +12,9 @@ from adapters.chat_profile import write_profile
 from adapters.conversations import Message
 from adapters.prompts import OpenConversation
 from adapters.stop_features import NUM_LISTED
+from server.commands.runaways import NO_ID, Runaways, run_away
 from server.engine import EngineAdapter, EngineDelta, EngineFinish, StepLogprobs
 from server.errors import EngineDeadError
-from server.runaways import NO_ID, Runaways, run_away
 from tests.fakes import EOS, IM_END, TEMPLATE, ScriptedEngine, delta, ids, profile
 
 MARKER = "\n\n### Human:"

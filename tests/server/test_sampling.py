@@ -9,7 +9,7 @@ from adapters.chat_profile import SamplingDefaults
 from server.engine import RepetitionDetection, Sampling
 from server.errors import InvalidRequest
 from server.sampling import GenerationPlan, plan_generation
-from server.schema import ChatCompletionRequest, CompletionRequest
+from server.schema.chat import ChatCompletionRequest, CompletionRequest
 from server.served_model import ServedModel, TemplateTurns
 from server.stopping import LoopSettings
 from tests.fakes import EOS, IM_END, profile, served

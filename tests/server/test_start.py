@@ -13,12 +13,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from typer.testing import CliRunner
 
-from server import cli
-from server.adapter_cache import store_adapter
+from server.cli import app as cli
 from server.demo import base_model as demo
 from server.errors import StartError
 from server.lifecycle import Lifecycle
-from server.model_source import resolve_adapters, resolve_base
+from server.loading.adapter_cache import store_adapter
+from server.loading.model_source import resolve_adapters, resolve_base
 from server.prompt import load_tokenizer
 from server.serving import serve
 from server.settings import Settings, read_settings

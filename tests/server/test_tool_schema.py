@@ -6,8 +6,8 @@ import pytest
 from pydantic import ValidationError
 
 from server.errors import InvalidRequest
-from server.parsing import NamedTool
-from server.tool_schema import MessageToolCall, Tool, ToolFields
+from server.parsing.port import NamedTool
+from server.schema.tool_schema import MessageToolCall, Tool, ToolFields
 
 
 def tool(name: str = "f", **function: Any) -> Tool:

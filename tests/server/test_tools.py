@@ -12,14 +12,14 @@ from hypothesis import strategies as st
 from adapters.chat_profile import Parsers
 from server.engine import EngineDelta
 from server.errors import StartError
-from server.parsing import EngineReasoning, NamedTool, ParseRequest, ParserNames
+from server.parsing.port import EngineReasoning, NamedTool, ParseRequest, ParserNames
+from server.parsing.structured_output import StructuredOutput
+from server.parsing.token_reader import TokenReader
 from server.prompt import PromptRenderer, reads_tools
 from server.sampling import plan_generation
-from server.schema import ChatCompletionRequest, CompletionRequest
+from server.schema.chat import ChatCompletionRequest, CompletionRequest
 from server.serving import _with_parsers
 from server.settings import Settings
-from server.structured_output import StructuredOutput
-from server.token_reader import TokenReader
 from tests.fakes import EOS, IM_END, delta, ids, profile, served
 from tests.server.running import Running, running
 from tests.server.tag_parser import TagParser, TagParsers, TagSource

@@ -12,15 +12,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from rich.console import Console
 from typer.testing import CliRunner
 
-from server import cli
-from server.adapter_loading import load_adapters
+from server.cli import app as cli
+from server.commands.top import Frame, Scrape, frame, quantile, read_page
+from server.commands.top_command import draw, frames, metrics_url, top_command
 from server.errors import UnreadableServer
 from server.finish import Finish, StopCause, StopKind, TokenLimit
-from server.metrics import Metrics
+from server.loading.adapter_loading import load_adapters
+from server.observing.metrics import Metrics
+from server.observing.request_record import RequestRecord
 from server.prompt import PromptRenderer
-from server.request_record import RequestRecord
-from server.top import Frame, Scrape, frame, quantile, read_page
-from server.top_command import draw, frames, metrics_url, top_command
 from tests.fakes import IM_END, delta, profile, served
 from tests.ports import free_port
 from tests.server.running import running
@@ -276,6 +276,6 @@ def test_the_window_is_a_minute_and_at_most_an_interval_more(
         pages.answer("eos", 10)
         return pages.scrape(float(next(clock)))
 
-    monkeypatch.setattr("server.top_command.scrape", read)
+    monkeypatch.setattr("server.commands.top_command.scrape", read)
     made = frames("http://x/metrics", 25, lambda _: None)
     assert [next(made).seconds for _ in range(6)] == [None, 25, 50, 75, 75, 75]

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from server import cli
+from server.cli import app as cli
 from server.engine import EngineRequest
 from server.errors import EngineDeadError, InvalidRequest, StartError
+from server.observing.tracing import RequestTracer
 from server.prompt import PromptRenderer
 from server.settings import Settings, read_settings
-from server.tracing import RequestTracer
 from tests.fakes import EOS, delta
 from tests.ports import free_port
 from tests.server.collector import Collected, Collector, collecting
@@ -256,7 +256,9 @@ async def test_the_log_line_names_the_trace(
         async with running(renderer, tracers=[tracer]) as run:
             await run.chat()
         await close(tracer)
-        [line] = [record for record in caplog.records if record.name == "server.request_log"]
+        [line] = [
+            record for record in caplog.records if record.name == "server.observing.request_log"
+        ]
         assert vars(line)["facts"]["trace_id"] == collector.named("chat chat").trace_id
 
 
@@ -296,7 +298,7 @@ async def test_a_collector_that_is_away_fails_nothing(
 def test_opentelemetry_is_not_imported_where_it_is_not_asked_for() -> None:
     """What else could import it, an import contract forbids."""
     script = (
-        "import sys, server.cli, server.request_middleware, server.request_log\n"
+        "import sys, server.cli, server.observing.request_middleware, server.observing.request_log\n"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
     subprocess.run(
@@ -369,7 +371,7 @@ def test_the_command_traces_itself_and_its_engine(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(cli, "engine_starter", starter)
     monkeypatch.setattr(cli, "parser_source", lambda _: None)
     monkeypatch.setattr("server.serving.serve", serve)
-    monkeypatch.setattr("server.logs.configure_logging", lambda *_: None)
+    monkeypatch.setattr("server.observing.logs.configure_logging", lambda *_: None)
     monkeypatch.setattr("os.environ", environ)
     with collecting() as collector:
         assert cli._serve({"model": "m", "otlp_traces_endpoint": collector.url}, ["--x"]) == 0

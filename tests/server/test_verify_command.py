@@ -16,12 +16,12 @@ from adapters.errors import DataError
 from adapters.inspection import inspect_adapter, read_base
 from adapters.verification_record import VerificationRecord
 from server.catalog import ADAPTER_NAME
-from server.cli import app
+from server.cli.app import app
+from server.commands.verified_models import find_adapters
+from server.commands.verify_command import VerifyQuestion, verify_command
+from server.commands.verify_outputs import write_report
 from server.engine import Engine, EngineAdapter, EngineDelta, EngineRequest
 from server.errors import EngineDeadError, StartError
-from server.verified_models import find_adapters
-from server.verify_command import VerifyQuestion, verify_command
-from server.verify_outputs import write_report
 from tests.adapters.raw_adapters import write_raw
 from tests.checkpoints.bases import build_base, special_ids
 from tests.fakes import ScriptedEngine, write_base
@@ -312,13 +312,13 @@ def test_the_command_line_splits_off_the_engines_flags(
     monkeypatch: pytest.MonkeyPatch, raw: Path, data: Path
 ) -> None:
     asked: list[VerifyQuestion] = []
-    monkeypatch.setattr("server.cli_engine.engine_starter", lambda flags, quiet: never)
+    monkeypatch.setattr("server.cli.engine.engine_starter", lambda flags, quiet: never)
 
     def remember(question: VerifyQuestion, start: object) -> int:
         asked.append(question)
         return 0
 
-    monkeypatch.setattr("server.verify_command.verify_command", remember)
+    monkeypatch.setattr("server.commands.verify_command.verify_command", remember)
     words = ["verify", str(raw), "x", "--base", "b", "--data", str(data), "--cap", "64"]
     result = CliRunner().invoke(app, [*words, "--", "--max-model-len", "1024"])
     assert result.exit_code == 0, result.output

@@ -1,0 +1,1 @@
+"""From --model and --adapter to directories that the engine can load."""

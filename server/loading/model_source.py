@@ -1,0 +1,113 @@
+"""What `--model` and `--adapter` may say -> directories on this machine: a path, a hub id, or the demo."""
+
+import os
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+from adapters.base_to_chat import ProfileSettings
+
+from ..demo import DEMO, DEMO_ADAPTER, DEMO_ADAPTERS, DEMO_SETTINGS, demo_base_model
+from ..errors import StartError
+
+# Pickles are never loaded, so they need not be fetched either.
+_SMALL_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
+_WEIGHTS = ["*.safetensors"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AdapterSource:
+    """One adapter to serve. `convert`: a raw one goes through base_to_chat first, with these `settings` in its profile."""
+
+    name: str
+    path: Path
+    convert: bool = True
+    settings: ProfileSettings = field(default_factory=ProfileSettings)
+
+
+def resolve_base(
+    model: str, cache_dir: Path, *, flag: str = "--model", weights: bool = True
+) -> Path:
+    """The directory of the base model, fetched or converted first where needed; `weights` says if they are.
+
+    Raises:
+        StartError: there is no such model, or it cannot be had.
+    """
+    if model == DEMO:
+        return demo_base_model(cache_dir)
+    path = _directory(model)
+    if path is not None:
+        return path
+    if model.startswith((".", "~", "/")):
+        raise StartError(f"{flag} {model}: no such directory")
+    patterns = _SMALL_FILES + (_WEIGHTS if weights else [])
+    try:
+        return Path(snapshot_download(model, allow_patterns=patterns))
+    except HFValidationError as exc:
+        raise StartError(f"{flag} {model}: neither a directory nor a hub id ({exc})") from exc
+    except (HfHubHTTPError, LocalEntryNotFoundError, OSError) as exc:
+        raise StartError(
+            f"{flag} {model}: no such directory, and the hub has not got it ({exc})"
+        ) from exc
+
+
+def resolve_adapters(
+    entries: tuple[str, ...], *, model: str, convert: bool = True
+) -> list[AdapterSource]:
+    """The adapters of `--adapter NAME=DIRECTORY`; `demo:NAME` is one of the demo's, which also come with its base.
+
+    Raises:
+        StartError: no such directory, or a name given twice.
+    """
+    if not entries and model == DEMO:
+        entries = tuple(f"{name}={DEMO}:{name}" for name in DEMO_ADAPTERS)
+    sources: dict[str, AdapterSource] = {}
+    for entry in entries:
+        name, _, where = entry.partition("=")
+        if name in sources:
+            raise StartError(f"--adapter {entry}: the name {name!r} is given twice")
+        sources[name] = _resolve_adapter(name, where, convert=convert)
+    return list(sources.values())
+
+
+def resolve_adapter(where: str) -> Path:
+    """The directory of one adapter: a path, or `demo:NAME`.
+
+    Raises:
+        StartError: there is none.
+    """
+    if where.startswith(f"{DEMO}:"):
+        return _demo_source(where.removeprefix(f"{DEMO}:")).path
+    path = _directory(where)
+    if path is None:
+        raise StartError(f"{where}: no such directory")
+    return path.resolve()
+
+
+def _directory(where: str) -> Path | None:
+    """os.path, unlike pathlib, raises nothing for a name that is too long or has an unknown user in it."""
+    path = os.path.expanduser(where)  # noqa: PTH111
+    return Path(path) if os.path.isdir(path) else None  # noqa: PTH112
+
+
+def _resolve_adapter(name: str, where: str, *, convert: bool) -> AdapterSource:
+    try:
+        if where.startswith(f"{DEMO}:"):
+            source = _demo_source(where.removeprefix(f"{DEMO}:"))
+            return replace(source, name=name, convert=source.convert and convert)
+        return AdapterSource(name=name, path=resolve_adapter(where), convert=convert)
+    except StartError as exc:
+        raise StartError(f"--adapter {name}={exc}") from exc
+
+
+def _demo_source(demo_name: str) -> AdapterSource:
+    if demo_name not in DEMO_ADAPTERS:
+        raise StartError(f"{DEMO}:{demo_name}: the demo has {', '.join(DEMO_ADAPTERS)}")
+    return AdapterSource(
+        name=demo_name,
+        path=DEMO_ADAPTER,
+        convert=DEMO_ADAPTERS[demo_name],
+        settings=DEMO_SETTINGS,
+    )
