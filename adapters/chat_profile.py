@@ -161,13 +161,14 @@ class ExactCycles(ProfilePart):
 
 class NearLoops(ProfilePart):
     """Text that goes on and brings nothing new: as many characters of prose, of one text again and again, or of anything
-    `other`, that compress `min_ratio` times. None: the server's own value."""
+    `other`, that compress `min_ratio` times, prose `prose_ratio` times. None: the server's own value."""
 
     enabled: bool = True
     prose: int | None = Field(default=None, ge=256, le=65_536)
     exact: int | None = Field(default=None, ge=256, le=65_536)
     other: int | None = Field(default=None, ge=256, le=65_536)
     min_ratio: float | None = Field(default=None, gt=1, le=1_000)
+    prose_ratio: float | None = Field(default=None, gt=1, le=1_000)
 
 
 class Repetition(ProfilePart):

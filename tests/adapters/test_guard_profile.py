@@ -46,6 +46,7 @@ def test_what_is_left_out_keeps_its_default() -> None:
         {"near": {"enabled": 1}},
         {"near": {"prose": 10}},
         {"near": {"min_ratio": 1}},
+        {"near": {"prose_ratio": 1}},
         {"near": {"min_ratio": float("inf")}},
         {"far": {}},
         [],
