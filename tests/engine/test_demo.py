@@ -20,6 +20,7 @@ from adapters.chat_profile import ChatProfile
 from server.demo import DEMO_SETTINGS
 from server.prompt import load_tokenizer
 from tests.engine.conftest import ROOT, Process, start
+from tests.ports import free_port
 
 QUESTION = "What does os.path.join do?"
 MESSAGES: Any = [{"role": "user", "content": QUESTION}]
@@ -255,8 +256,9 @@ def test_sigterm_lets_open_streams_finish_and_exits_clean(
 def test_a_deadline_ends_answers_and_a_dead_engine_open_streams_and_the_process(
     tmp_path: Path,
 ) -> None:
-    """Both with one server of their own, which allows six seconds an answer."""
-    process = start(tmp_path / "log", "--deadline-s", "6")
+    """Both with one server of their own, which allows six seconds an answer, and whose collector of traces is not there."""
+    nobody = f"http://127.0.0.1:{free_port()}"
+    process = start(tmp_path / "log", "--deadline-s", "6", "--otlp-traces-endpoint", nobody)
     body: Any = {"model": "pydoc-raw", "messages": MESSAGES, "max_tokens": 1500, "ignore_eos": True}
     try:
         with httpx.Client(base_url=process.url, timeout=60) as client:

@@ -18,6 +18,8 @@ class Case:
 
     loop: a reader found that its tail brings nothing new. exact: the tail is one piece of text again and again.
     num_repeated: characters since the first thing that was said again, by adapters.loop_onset, which knows no compression.
+    prompt, temperature: what it was made with, where it was.
+    blind: written, or generated and labelled, by somebody who did not know the guard.
     """
 
     name: str
@@ -25,6 +27,9 @@ class Case:
     loop: bool
     exact: bool = False
     num_repeated: int = 0
+    blind: bool = False
+    prompt: str = ""
+    temperature: float = 0.0
 
     @property
     def half(self) -> Literal["tune", "test"]:
@@ -32,7 +37,7 @@ class Case:
 
         What was written after the settings were fixed is all for the test.
         """
-        if self.name.startswith(LATER):
+        if self.blind or self.name.startswith(LATER):
             return "test"
         prompt = self.name.split("-t")[0]
         return "tune" if hashlib.sha256(prompt.encode()).digest()[0] % 2 else "test"
@@ -61,6 +66,29 @@ def loops() -> list[Case]:
             num_repeated=row["num_repeated"],
         )
         for row in _rows("loops.jsonl")
+    ]
+
+
+def blind_legitimate() -> list[Case]:
+    """What must pass, as blind_legitimate.py wrote it."""
+    rows = _rows("blind_legitimate.jsonl")
+    return [Case(name=row["name"], text=row["text"], loop=False, blind=True) for row in rows]
+
+
+def blind_loops() -> list[Case]:
+    """What the demo's base said until the default limit, and its reader called a loop."""
+    return [
+        Case(
+            name=row["name"],
+            text=row["text"],
+            loop=True,
+            exact=row["kind"] == "exact",
+            num_repeated=len(row["text"]) - row["onset"],
+            blind=True,
+            prompt=row["prompt"],
+            temperature=row["temperature"],
+        )
+        for row in _rows("blind_loops.jsonl")
     ]
 
 

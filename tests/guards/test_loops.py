@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from server.stopping import LoopFound, LoopGuard, LoopSettings
 
-from .cases import Case, legitimate, loops
+from .cases import Case, blind_legitimate, blind_loops, legitimate, loops
 
 SMALL = LoopSettings(
     stride=16, history=64, min_ratio=2, prose_ratio=1.5, exact=32, prose=48, other=90
@@ -167,3 +167,16 @@ def test_real_texts_give_the_same_result_in_pieces_of_any_size(size: int) -> Non
 
 def test_the_pieces_of_a_case_are_its_text() -> None:
     assert all("".join(case.pieces) == case.text for case in [*legitimate(), *loops()])
+
+
+def test_what_others_wrote_without_knowing_the_guard_passes() -> None:
+    cases = blind_legitimate()
+    assert len(cases) >= 80
+    assert [case.name for case in cases if watch(case.pieces)] == []
+
+
+def test_a_loop_is_never_found_before_it_began() -> None:
+    """By the place from which on, for its reader, a text brings nothing new."""
+    for case in blind_loops():
+        if (found := watch([case.text])) is not None:
+            assert found.num_chars > len(case.text) - case.num_repeated
