@@ -1,26 +1,27 @@
 """The FastAPI application: the parts put together, errors in the shape of the API that was called, and who is let in."""
 
-import hmac
 import logging
-from collections.abc import Sequence
 
 from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
-from pydantic import SecretStr
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match, Route
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from . import __version__
-from .errors import InternalError, RequestError, Unauthorized, UnknownPath
+from .errors import InternalError, InvalidRequest, RequestError, UnknownPath
 from .lifecycle import Lifecycle
 from .observing.request_id import REQUEST_ID_HEADER
 from .observing.request_log import RequestLog
 from .observing.request_middleware import CLIENT_GONE_STATUS, RequestMiddleware
 from .observing.request_record import RECORD_KEY, RequestRecord
+from .openapi import pages
 from .routes import ROUTERS, Server
 from .routes.connection import ClientGone
 from .routes.operations import OPEN_PATHS
+from .tenancy import KeyMiddleware
 from .wire.messages_wire import REQUEST_ID_HEADER as MESSAGES_REQUEST_ID_HEADER
 from .wire.messages_wire import error_body
 
@@ -32,19 +33,27 @@ MESSAGES_PATH = "/v1/messages"
 
 def create_app(server: Server) -> FastAPI:
     """The application over the given parts; nothing is started here."""
-    app = FastAPI(title="endturn", version=__version__)
+    # The document and its pages are our own.
+    app = FastAPI(title="endturn", version=__version__, openapi_url=None)
     app.state.server = server
-    for router in ROUTERS:
+    for router in (*ROUTERS, pages.router):
         app.include_router(router)
     app.add_exception_handler(RequestError, _on_request_error)
     app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_wrong_parameter)
     app.add_exception_handler(ClientGone, _on_client_gone)
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     app.add_exception_handler(Exception, _on_bug)
     # The last one added is the first one to see a request.
     app.add_middleware(AdmissionMiddleware, lifecycle=server.lifecycle)
-    if server.settings.api_key:
-        app.add_middleware(ApiKeyMiddleware, keys=server.settings.api_key)
+    if server.keys is not None:
+        app.add_middleware(
+            KeyMiddleware,
+            tenants=server.keys.tenants,
+            open_paths=OPEN_PATHS,
+            takes_x_api_key=_is_messages_path,
+            respond=_response,
+        )
     log = RequestLog(quiet_paths=OPEN_PATHS, content=server.settings.log_content)
     app.add_middleware(RequestMiddleware, observers=[*server.tracers, server.metrics, log])
     return app
@@ -73,33 +82,6 @@ class AdmissionMiddleware:
             self._lifecycle.release(record.engine_id)
 
 
-class ApiKeyMiddleware:
-    """Wants `Authorization: Bearer KEY` everywhere but at the operations endpoints; Anthropic's clients send `x-api-key: KEY`."""
-
-    def __init__(self, app: ASGIApp, keys: Sequence[SecretStr]) -> None:
-        self._app = app
-        self._keys = [key.get_secret_value().encode() for key in keys]
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and scope["path"] not in OPEN_PATHS and not self._has_key(scope):
-            error = Unauthorized(
-                "no valid API key; send Authorization: Bearer KEY", code="invalid_api_key"
-            )
-            await _response(scope, error)(scope, receive, send)
-            return
-        await self._app(scope, receive, send)
-
-    def _has_key(self, scope: Scope) -> bool:
-        headers = dict(scope["headers"])
-        kind, _, sent = headers.get(b"authorization", b"").partition(b" ")
-        if kind.lower() != b"bearer":
-            sent = headers.get(b"x-api-key", b"") if _is_messages(scope) else b""
-        matches = [
-            hmac.compare_digest(sent.strip(), key) for key in self._keys
-        ]  # all of them: constant time
-        return any(matches)
-
-
 def _response(scope: Scope, exc: RequestError) -> Response:
     record: RequestRecord = scope[RECORD_KEY]
     record.error_code = exc.code or exc.type
@@ -110,7 +92,10 @@ def _response(scope: Scope, exc: RequestError) -> Response:
 
 
 def _is_messages(scope: Scope) -> bool:
-    path: str = scope["path"]
+    return _is_messages_path(scope["path"])
+
+
+def _is_messages_path(path: str) -> bool:
     return path == MESSAGES_PATH or path.startswith(f"{MESSAGES_PATH}/")
 
 
@@ -122,12 +107,27 @@ async def _on_request_error(request: Request, exc: Exception) -> Response:
 
 async def _on_http_error(request: Request, exc: Exception) -> Response:
     status = exc.status_code if isinstance(exc, HTTPException) else 500
-    what = "there is no such path" if status == 404 else "this path does not take this method"
-    error = UnknownPath(f"{request.method} {request.url.path:.200}: {what}", status=status)
-    response = _response(request.scope, error)
-    if isinstance(exc, HTTPException) and exc.headers:
-        response.headers.update(exc.headers)
-    return response
+    what, allow = "there is no such path", frozenset[str]()
+    if status == 405:
+        allow = _methods(request)
+        what = f"this path does not take this method; send {', '.join(sorted(allow))}"
+    message = f"{request.method} {request.url.path:.200}: {what}"
+    return _response(request.scope, UnknownPath(message, status=status, allow=allow))
+
+
+def _methods(request: Request) -> frozenset[str]:
+    """What the path of `request` takes: several routes may share it."""
+    routes = (route for route in request.app.routes if isinstance(route, Route))
+    found = (route for route in routes if route.matches(request.scope)[0] is not Match.NONE)
+    return frozenset(method for route in found for method in route.methods or ())
+
+
+async def _on_wrong_parameter(request: Request, exc: Exception) -> Response:
+    """FastAPI's judgement of a path or a query; its own status for it, 422, is none of OpenAI's."""
+    problem = exc.errors()[0] if isinstance(exc, RequestValidationError) else {}
+    name = str(problem.get("loc", ("path",))[-1])
+    error = InvalidRequest(f"{name}: {problem.get('msg', 'is not valid')}", param=name)
+    return _response(request.scope, error)
 
 
 async def _on_client_gone(_: Request, __: Exception) -> Response:

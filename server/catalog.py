@@ -3,7 +3,7 @@
 import logging
 import re
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from adapters.base_files import BaseFiles
@@ -25,7 +25,8 @@ logger = logging.getLogger(__name__)
 # A name becomes a metric label, a log word and part of an address.
 ADAPTER_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}")
 # What the label `adapter` means by itself.
-RESERVED_NAMES = frozenset({"base", "other"})
+BASE_LABEL = "base"
+RESERVED_NAMES = frozenset({BASE_LABEL, "other"})
 MAX_TEMPLATE_BYTES = 1 << 20
 
 
@@ -56,9 +57,15 @@ class Catalog:
             )
         return model
 
+    def only(self, names: Collection[str]) -> "Catalog":
+        """These models and no others: what one API key sees."""
+        return Catalog(model for name, model in self._models.items() if name in names)
+
     @property
-    def base(self) -> ServedModel:
-        return next(iter(self._models.values()))
+    def base(self) -> ServedModel | None:
+        """The base; None where it is not among the models that may be seen."""
+        model = next(iter(self._models.values()), None)
+        return model if model is not None and model.label == BASE_LABEL else None
 
     def __iter__(self) -> Iterator[ServedModel]:
         return (model for model in self._models.values() if model.refusal is None)
@@ -76,7 +83,7 @@ def base_model(
     profile = read_profile(base.path)
     return ServedModel(
         name=name,
-        label="base",
+        label=BASE_LABEL,
         root=root,
         created=int(time.time()),
         tokenizer=tokenizer,

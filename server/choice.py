@@ -7,7 +7,7 @@ from collections import deque
 from dataclasses import dataclass, replace
 
 from .detokenizer import Detokenizer
-from .engine import EngineDelta, StepLogprobs
+from .engine import EngineDelta, PromptFacts, StepLogprobs
 from .errors import MissingLogprobs
 from .finish import Finish, StopCause, StopKind
 from .parsing.port import ParsedDelta
@@ -19,10 +19,11 @@ from .tokenizer import ChatTokenizer
 
 @dataclass(frozen=True, slots=True)
 class TokenLogprobs:
-    """A token of the answer and the log-probabilities of its step."""
+    """A token of the answer, the log-probabilities of its step, and where in the answer's text it begins, in characters."""
 
     token_id: int
     step: StepLogprobs
+    offset: int = 0
 
 
 class Choice:
@@ -46,6 +47,9 @@ class Choice:
             if plan.parsing is None
             else TokenReader(plan.parsing.parser(in_pieces=plan.in_pieces))
         )
+        self._num_chars = 0
+        # What the engine found out about the prompt.
+        self.prompt: PromptFacts | None = None
         self.num_tokens = 0
         self.finish: Finish | None = None
 
@@ -57,15 +61,14 @@ class Choice:
         Args:
             abort_kind: what it means if the engine gave this choice up.
         """
+        if self.num_tokens == 0 and delta.token_ids and self._is_prompt_alone(delta.prompt):
+            return "", self._finish(StopCause(kind="max_tokens"))
         pieces = []
         for position, token_id in enumerate(delta.token_ids):
             self.num_tokens += 1
             num_unread = len(delta.token_ids) - position - 1
             if (cause := self._plan.stop_ids.get(token_id)) and self._past_min_tokens():
-                pieces.append(self.flush())
-                if self._plan.shows_stop:
-                    self._keep_logprobs(token_id, delta, position)
-                    pieces.append(self._shown_stop(token_id))
+                pieces += [self.flush(), self._shown_stop(token_id, delta, position)]
                 self._finish(cause, num_unread=num_unread)
                 break
             if (probability := self._verdict(token_id, delta, position)) is not None:
@@ -76,6 +79,7 @@ class Choice:
                 break
             self._keep_logprobs(token_id, delta, position)
             text = self._detokenizer.feed(token_id)
+            self._num_chars += len(text)
             shown = self._feed_text(token_id, text)
             pieces.append(shown)
             if self._reader is not None:
@@ -108,8 +112,12 @@ class Choice:
         return None if self._reader is None else self._reader.take()
 
     def take_logprobs(self) -> tuple[TokenLogprobs, ...]:
-        """Log-probabilities of the tokens that were shown since the last call; a token that a stop took back has none."""
-        whole = self.finish is not None and (self._matcher is None or self._matcher.match is None)
+        """Log-probabilities of the tokens that were shown since the last call.
+
+        A token that a stop took back has none, unless those of the end are asked for.
+        """
+        takes_back = self._matcher is not None and self._matcher.match is not None
+        whole = self.finish is not None and (self._plan.lists_the_end or not takes_back)
         num_shown = 0 if self._matcher is None else self._matcher.num_returned
         taken = []
         while self._logprobs and (whole or self._logprobs[0][0] < num_shown):
@@ -119,6 +127,14 @@ class Choice:
     def abort(self) -> Finish:
         """End the choice from outside."""
         return self._finish(StopCause(kind="abort"))
+
+    def _is_prompt_alone(self, facts: PromptFacts | None) -> bool:
+        """Take what comes with the first token; whether no more than that was asked for."""
+        asked = self._plan.sampling.num_prompt_logprobs is not None
+        if asked and (facts is None or not facts.logprobs):
+            raise MissingLogprobs("the engine sent no log-probabilities of the prompt")
+        self.prompt = facts
+        return self._plan.limit.value == 0
 
     def _verdict(self, token_id: int, delta: EngineDelta, position: int) -> float | None:
         """The stop head's probability that the answer ended before this token, where it is sure enough; else None."""
@@ -136,7 +152,7 @@ class Choice:
             return
         if position >= len(delta.logprobs):
             raise MissingLogprobs("the engine sent a token without its log-probabilities")
-        kept = TokenLogprobs(token_id, delta.logprobs[position])
+        kept = TokenLogprobs(token_id, delta.logprobs[position], self._num_chars)
         # Where its text begins, of the text that is watched for stops; what is not watched is shown at once.
         watched = self._matcher is not None and self._is_watched()
         self._logprobs.append((self._num_decoded if watched else -1, kept))
@@ -155,7 +171,12 @@ class Choice:
             self._reader is None or self._plan.stops_in_reasoning or not self._reader.is_reasoning
         )
 
-    def _shown_stop(self, token_id: int) -> str:
+    def _shown_stop(self, token_id: int, delta: EngineDelta, position: int) -> str:
+        """The text of the token that ended the answer, where it is to be shown."""
+        if self._plan.shows_stop or self._plan.lists_the_end:
+            self._keep_logprobs(token_id, delta, position)
+        if not self._plan.shows_stop:
+            return ""
         text = self._detokenizer.feed(token_id)
         if self._reader is not None:
             self._reader.note(token_id, text)
@@ -165,11 +186,12 @@ class Choice:
     def _finish_reading(self, reader: TokenReader, finish: Finish) -> None:
         """Read what is left; an answer that ended by itself and called tools has ended with its calls."""
         reader.flush()
-        plan = self._plan.parsing
-        if plan is None or not (reader.has_called_tools and plan.finishes_with_calls):
-            return
-        if finish.finish_reason == "stop":
-            self.finish = replace(finish, cause=finish.cause.with_calls())
+        plan, cause = self._plan.parsing, finish.cause
+        has_calls = plan is not None and reader.has_called_tools and plan.finishes_with_calls
+        if has_calls and finish.finish_reason == "stop":
+            cause = cause.with_calls()
+        thought = reader.num_reasoning_tokens
+        self.finish = replace(finish, cause=cause, num_reasoning_tokens=thought)
 
     def _closes_a_loop(self, text: str) -> bool:
         if self._loop_guard is None or not self._past_min_tokens():

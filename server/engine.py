@@ -46,6 +46,8 @@ class Sampling:
     min_tokens: int = 0
     # Raw log-probabilities to return with every token: the most likely ones, this many.
     num_logprobs: int | None = None
+    # The same for the tokens of the prompt.
+    num_prompt_logprobs: int | None = None
     repetition_detection: RepetitionDetection | None = None
     structured_output: StructuredOutput | None = None
     logit_bias: Mapping[int, float] = field(default_factory=dict)
@@ -74,29 +76,47 @@ class EngineRequest:
     trace_headers: Mapping[str, str] | None = None
     # Lower ones first, where the engine schedules by priority.
     priority: int = 0
+    # Prompts are found in the prefix cache only by requests with the same one.
+    cache_salt: str | None = None
     # Where a constraint has to wait for the end of reasoning; None: it holds from the first token.
     reasoning: EngineReasoning | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StepLogprobs:
-    """Log-probabilities of one step, before temperature and penalties: the most likely ids, and the sampled one's."""
+    """Log-probabilities of one step, before temperature and penalties: the most likely ids, and the sampled one's.
+
+    Of a token of the prompt, `sampled` is its own and `rank` its place among all tokens, from 1.
+    """
 
     top: Mapping[int, float]
     sampled: float
+    rank: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PromptFacts:
+    """What the engine found out about a prompt.
+
+    `logprobs` has one entry a token where the request asked for them, None for the first token; else it is empty.
+    """
+
+    num_cached_tokens: int | None = None
+    logprobs: tuple[StepLogprobs | None, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineDelta:
     """New tokens of one choice; several at once where the reader was slow. The end token is among them.
 
-    `logprobs` has one entry a token where the request asked for them, else it is empty.
+    `logprobs` has one entry a token where the request asked for them, else it is empty. `prompt` comes with the first delta.
     """
 
     index: int
     token_ids: tuple[int, ...]
     logprobs: tuple[StepLogprobs, ...] = ()
     finish_reason: EngineFinish | None = None
+    prompt: PromptFacts | None = None
 
 
 class Engine(Protocol):

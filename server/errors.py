@@ -1,5 +1,8 @@
 """Everything a request or a start can fail with. Errors hold data; `app` turns them into OpenAI's body.
 
+Types and codes are those that OpenAI sends: most of what a client can mend is an `invalid_request_error`, told apart by its
+status and its code.
+
 EndturnError
 ├── StartError              the server cannot start: the message names the setting and what to do
 ├── UnreadableServer        `endturn top` cannot read a server's metrics
@@ -7,14 +10,18 @@ EndturnError
 └── RequestError            the request fails with an HTTP status
     ├── InvalidRequest      400  a field is wrong; `param` names it
     ├── Unauthorized        401
+    ├── PermissionDenied    403
     ├── UnknownModel        404
-    ├── UnknownPath         404, 405
+    ├── UnknownPath         404, 405; carries Allow
     ├── BodyTooLarge        413
+    ├── UnsupportedMedia    415  a body that is not JSON
+    ├── RateLimited         429  too much at once; carries Retry-After
     ├── Unavailable         503  not ready, draining or the engine died; carries Retry-After
     └── InternalError       500
         └── MissingLogprobs  the engine left out what the stop head reads
 """
 
+from collections.abc import Collection
 from typing import Any
 
 
@@ -64,24 +71,33 @@ class Unauthorized(RequestError):
     """No key, or a wrong one."""
 
     status = 401
-    type = "authentication_error"
+    type = "invalid_request_error"
+
+
+class PermissionDenied(RequestError):
+    """A valid key that may not do this."""
+
+    status = 403
+    type = "invalid_request_error"
 
 
 class UnknownModel(RequestError):
     """No such model; the message lists those there are."""
 
     status = 404
-    type = "not_found_error"
+    type = "invalid_request_error"
 
 
 class UnknownPath(RequestError):
-    """No such path, or not with this method."""
+    """No such path, or not with this method; then `allow` are those there are."""
 
     type = "invalid_request_error"
 
-    def __init__(self, message: str, *, status: int) -> None:
+    def __init__(self, message: str, *, status: int, allow: Collection[str] = ()) -> None:
         super().__init__(message)
         self.status = status
+        if allow:
+            self.headers = {"Allow": ", ".join(sorted(allow))}
 
 
 class BodyTooLarge(RequestError):
@@ -89,6 +105,26 @@ class BodyTooLarge(RequestError):
 
     status = 413
     type = "invalid_request_error"
+
+
+class UnsupportedMedia(RequestError):
+    """The request body says that it is something other than JSON."""
+
+    status = 415
+    type = "invalid_request_error"
+
+
+class RateLimited(RequestError):
+    """More than this client may ask for at once, or in a while; the type is what there is too much of."""
+
+    status = 429
+    type = "requests"
+
+    def __init__(
+        self, message: str, *, retry_after_s: int, code: str = "rate_limit_exceeded"
+    ) -> None:
+        super().__init__(message, code=code)
+        self.headers = {"Retry-After": str(retry_after_s)}
 
 
 class Unavailable(RequestError):

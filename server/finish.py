@@ -71,7 +71,8 @@ class Finish:
     """How one choice ended.
 
     `num_tokens` counts what the engine generated, the end token included. `num_trimmed_tokens` are those of them that
-    a text stop kept from the client; an end token is not among them.
+    a text stop kept from the client; an end token is not among them. `num_reasoning_tokens` are those of what was shown that
+    a parser took for thoughts.
     """
 
     index: int
@@ -79,6 +80,7 @@ class Finish:
     limit: TokenLimit
     num_tokens: int
     num_trimmed_tokens: int = 0
+    num_reasoning_tokens: int = 0
 
     @property
     def finish_reason(self) -> FinishReason:

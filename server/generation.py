@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from .choice import Choice, TokenLogprobs
-from .engine import Engine, EngineDelta, EngineRequest
+from .engine import Engine, EngineDelta, EngineRequest, PromptFacts
 from .errors import (
     EngineDeadError,
     InternalError,
@@ -32,7 +32,7 @@ class ChoiceDelta:
     """New text of one choice; `finish` is set on its last delta. `num_tokens` is the choice's count so far.
 
     `logprobs` are those of the tokens whose text begins in what was shown, where the client asked for them. `parsed`
-    is None where all of the text is content, else `text` is the content in it.
+    is None where all of the text is content, else `text` is the content in it. `prompt` comes with the first delta.
     """
 
     index: int
@@ -41,6 +41,7 @@ class ChoiceDelta:
     finish: Finish | None = None
     logprobs: tuple[TokenLogprobs, ...] = ()
     parsed: ParsedDelta | None = None
+    prompt: PromptFacts | None = None
 
 
 async def generate(
@@ -50,16 +51,20 @@ async def generate(
     tokenizer: ChatTokenizer,
     record: RequestRecord,
     watchdog: Watchdog | None = None,
+    first_index: int = 0,
 ) -> AsyncGenerator[ChoiceDelta, None]:
     """Stream every choice of one request to its end; `record` gets each choice's Finish.
 
     A choice that ends before its siblings is aborted by itself: the engine makes nothing more of it.
 
+    Args:
+        first_index: the index of the first choice; those of a client's other prompts come before it.
+
     Raises:
         EngineDeadError: the engine died.
         Unavailable: the engine gave the request up, as it does when the server stops, or gives no token any more.
     """
-    choices = [Choice(plan, tokenizer, index) for index in range(plan.sampling.n)]
+    choices = [Choice(plan, tokenizer, first_index + i) for i in range(plan.sampling.n)]
     num_open = len(choices)
     watchdog = Watchdog() if watchdog is None else watchdog
     watch = watchdog.watch(record.started_s, partial(engine.abort, request.request_id))
@@ -69,7 +74,7 @@ async def generate(
                 choice = choices[delta.index]
                 if choice.finish is not None:
                     continue
-                record.note_tokens(delta.index, len(delta.token_ids))
+                record.note_tokens(choice.index, len(delta.token_ids))
                 made, finish = _fed(choice, delta, plan, watch, record)
                 if finish is not None:
                     num_open -= 1
@@ -88,7 +93,13 @@ async def generate(
         watch.close()
         for choice in choices:
             if choice.finish is None or choice.finish.cause.kind == "abort":
-                record.finishes += _copies(choice.abort(), plan.copies)
+                _note_finish(record, choice.abort(), plan)
+
+
+def _note_finish(record: RequestRecord, finish: Finish, plan: GenerationPlan) -> None:
+    """Where the prompt alone was asked for, there is no answer to count."""
+    if plan.limit.value > 0:
+        record.finishes += _copies(finish, plan.copies)
 
 
 def _fed(
@@ -105,10 +116,19 @@ def _fed(
         text = parsed.content
     shown = None if finish is None or finish.cause.kind == "abort" else finish
     if shown is not None:
-        record.finishes += _copies(shown, plan.copies)
+        _note_finish(record, shown, plan)
     logprobs = choice.take_logprobs() if plan.num_top_logprobs is not None else ()
     if text or parsed or logprobs or shown is not None:
-        made = ChoiceDelta(choice.index, text, choice.num_tokens, shown, logprobs, parsed)
+        made = ChoiceDelta(
+            choice.index,
+            text,
+            choice.num_tokens,
+            shown,
+            logprobs,
+            parsed,
+            choice.prompt,
+        )
+        choice.prompt = None
         return _copied(made, plan.copies), finish
     return [], finish
 

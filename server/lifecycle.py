@@ -15,7 +15,8 @@ class Lifecycle:
     def __init__(self) -> None:
         self._ready = False
         self._engine_died = False
-        self._open_ids: set[str] = set()
+        # Each open request, and by which ids the engine knows it.
+        self._open: dict[str, tuple[str, ...]] = {}
         self._changed = asyncio.Event()
 
     @property
@@ -48,28 +49,32 @@ class Lifecycle:
             raise Unavailable("the engine died, the server restarts", code="engine_dead")
         if not self._ready:
             raise Unavailable("the server is not taking requests now", code="not_ready")
-        self._open_ids.add(request_id)
+        self._open[request_id] = (request_id,)
+
+    def split(self, request_id: str, engine_ids: tuple[str, ...]) -> None:
+        """Remember that an open request is several for the engine."""
+        self._open[request_id] = engine_ids
 
     def release(self, request_id: str) -> None:
         """Count a request out."""
-        self._open_ids.discard(request_id)
+        self._open.pop(request_id, None)
         self._changed.set()
 
     async def wait_until_idle(self, timeout_s: float) -> frozenset[str]:
         """Wait for every open request to end; the ids of those that did not in time."""
         try:
             async with asyncio.timeout(timeout_s):
-                while self._open_ids and not self._engine_died:
+                while self._open and not self._engine_died:
                     self._changed.clear()
                     await self._changed.wait()
         except TimeoutError:
             pass
-        return frozenset(self._open_ids)
+        return frozenset(self._open)
 
     async def abort_all(self, engine: Engine) -> None:
         """End every open request; each client gets a last event that says why."""
-        for request_id in tuple(self._open_ids):
-            await engine.abort(request_id)
+        for engine_id in [engine_id for ids in self._open.values() for engine_id in ids]:
+            await engine.abort(engine_id)
 
     async def watch_engine(self, engine: Engine, interval_s: float = 1.0) -> None:
         """Return when the engine has died, whether or not a request noticed."""

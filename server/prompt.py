@@ -19,7 +19,7 @@ from .served_model import ServedModel
 from .tokenizer import ChatTokenizer
 
 # What a client's chat_template_kwargs may not replace: these carry the request itself.
-_RESERVED = frozenset(
+RESERVED_KWARGS = frozenset(
     {"conversations", "messages", "tools", "documents", "chat_template", "add_generation_prompt"}
     | {"continue_final_message", "return_assistant_tokens_mask"}
 )
@@ -112,7 +112,7 @@ class PromptRenderer:
         }
         if tools:
             options["tools"] = list(tools)
-        text = await self._render(model.template, [m.for_template() for m in messages], options)
+        text = await self._render(model.template, _told(messages, model.template), options)
         # Templates write the special tokens themselves, the beginning-of-sequence token included.
         return await self.encode(model.tokenizer, text, add_special_tokens=False)
 
@@ -158,6 +158,23 @@ def reads_tools(template: str) -> bool:
     return any(_TOOLS.search(block) for block in code)
 
 
+def _told(messages: Sequence[Message], template: str) -> list[dict[str, Any]]:
+    """The messages as the template is told them.
+
+    Where it knows no `developer`, OpenAI's newer name of the system role, those are system messages, and these are then one,
+    as in vLLM: most templates allow no more, and only at the beginning.
+    """
+    told = [message.for_template() for message in messages]
+    if "'developer'" in template or '"developer"' in template:
+        return told
+    if all(message["role"] != "developer" for message in told):
+        return told
+    is_system = [message["role"] in {"system", "developer"} for message in told]
+    texts = [message.text for message, is_one in zip(messages, is_system, strict=True) if is_one]
+    others = [message for message, is_one in zip(told, is_system, strict=True) if not is_one]
+    return [{"role": "system", "content": "\n\n".join(texts)}, *others]
+
+
 def _as_json(messages: list[dict[str, Any]], options: dict[str, Any]) -> bytes:
     try:
         return orjson.dumps([messages, options])
@@ -168,7 +185,7 @@ def _as_json(messages: list[dict[str, Any]], options: dict[str, Any]) -> bytes:
 
 
 def _check_template_kwargs(template_kwargs: Mapping[str, Any]) -> None:
-    taken = _RESERVED.intersection(template_kwargs)
+    taken = RESERVED_KWARGS.intersection(template_kwargs)
     if taken:
         raise InvalidRequest(
             f"chat_template_kwargs: {', '.join(sorted(taken))} cannot be set there",

@@ -14,7 +14,7 @@ from .engine import Sampling
 from .errors import InvalidRequest
 from .finish import StopCause, TokenLimit
 from .parsing.port import AnswerForm, ParsingPlan
-from .schema.chat import GenerationRequest
+from .schema.generation_request import GenerationRequest
 from .served_model import ServedModel
 from .stop_rules import stop_rules
 from .stopping import LoopSettings, StopText
@@ -30,6 +30,7 @@ class GenerationPlan:
 
     `stop_ids` says for each id in `sampling.stop_token_ids` what it means, `stop_marks` which ids stand in `stop_texts`
     as a mark. `copies` > 1: the engine generates once and the answer is returned that many times (greedy with n > 1).
+    `limit.value` is 0 where the prompt alone is to be returned: the engine still makes a token, and it is dropped.
     """
 
     sampling: Sampling
@@ -40,7 +41,10 @@ class GenerationPlan:
     stop_head: StopHead | None = None
     near_loops: LoopSettings | None = None
     num_top_logprobs: int | None = None
+    lists_the_end: bool = False
     copies: int = 1
+    # Of all choices, the likeliest this many are returned.
+    num_returned: int = 1
     skip_special_tokens: bool = True
     # Show the client's stop string, or the token that was the stop, as vLLM does.
     shows_stop: bool = False
@@ -50,6 +54,11 @@ class GenerationPlan:
     in_pieces: bool = True
     stops_in_reasoning: bool = False
 
+    @property
+    def num_choices(self) -> int:
+        """How many choices the prompt gets; `num_returned` of them are returned."""
+        return self.sampling.n * self.copies
+
 
 def plan_generation(
     request: GenerationRequest,
@@ -58,14 +67,18 @@ def plan_generation(
     num_prompt_tokens: int,
     max_model_len: int,
     parsing: ParsingPlan | None = None,
+    prompt_field: str = "prompt",
 ) -> GenerationPlan:
-    """Decide everything about one request but its prompt.
+    """Decide everything about one prompt's answers.
+
+    Args:
+        prompt_field: what a text completion's prompt is called in errors.
 
     Raises:
         InvalidRequest: the prompt leaves no room for an answer, a value contradicts another, or a token id is not in
             the vocabulary.
     """
-    limit = _token_limit(request, model, num_prompt_tokens, max_model_len)
+    limit = _token_limit(request, model, num_prompt_tokens, max_model_len, prompt_field)
     min_tokens = request.min_tokens or 0
     if min_tokens > limit.value:
         raise InvalidRequest(
@@ -74,14 +87,19 @@ def plan_generation(
         )
     values = _sampling_values(request, model)
     n = request.n or 1
-    copies = n if values["temperature"] == 0 else 1
+    # Greedy choices are all the same, and so are those that are not to begin.
+    are_alike = values["temperature"] == 0 or limit.value == 0
+    num_generated = 1 if are_alike else request.num_candidates
+    num_top_logprobs = request.num_top_logprobs
+    if num_top_logprobs is None and num_generated > n:
+        num_top_logprobs = 0  # the likeliest are found by them
     form = _answer_form(request, parsing)
     rules = stop_rules(request, model, form)
     sampling = Sampling(
-        max_tokens=limit.value,
+        max_tokens=max(1, limit.value),
         min_tokens=min_tokens,
         stop_token_ids=tuple(rules.ids),
-        n=n // copies,
+        n=num_generated,
         seed=request.seed,
         temperature=values["temperature"],
         top_p=values["top_p"],
@@ -90,7 +108,8 @@ def plan_generation(
         presence_penalty=values["presence_penalty"],
         frequency_penalty=values["frequency_penalty"],
         repetition_penalty=values["repetition_penalty"],
-        num_logprobs=request.num_top_logprobs if rules.head is None else NUM_LISTED,
+        num_logprobs=num_top_logprobs if rules.head is None else NUM_LISTED,
+        num_prompt_logprobs=request.num_prompt_logprobs,
         repetition_detection=rules.cycles,
         structured_output=form.structured,
         logit_bias={int(key): bias for key, bias in (request.logit_bias or {}).items()},
@@ -109,8 +128,10 @@ def plan_generation(
         stop_marks=rules.marks,
         stop_head=rules.head,
         near_loops=rules.near_loops,
-        num_top_logprobs=request.num_top_logprobs,
-        copies=copies,
+        num_top_logprobs=num_top_logprobs,
+        lists_the_end=request.lists_the_end,
+        copies=n if are_alike else 1,
+        num_returned=n,
         skip_special_tokens=form.skips_special_tokens,
         shows_stop=bool(request.include_stop_str_in_output),
         parsing=parsing,
@@ -141,7 +162,11 @@ def _check_vocabulary(param: str, token_ids: Iterable[int], model: ServedModel) 
 
 
 def _token_limit(
-    request: GenerationRequest, model: ServedModel, num_prompt_tokens: int, max_model_len: int
+    request: GenerationRequest,
+    model: ServedModel,
+    num_prompt_tokens: int,
+    max_model_len: int,
+    prompt_field: str,
 ) -> TokenLimit:
     """The smallest of what the client asks, what the profile allows and what the context holds."""
     room = max_model_len - num_prompt_tokens
@@ -149,7 +174,7 @@ def _token_limit(
         raise InvalidRequest(
             f"the prompt has {num_prompt_tokens} tokens and this model's context is {max_model_len} tokens, "
             "which leaves no room for an answer; shorten the prompt",
-            param="prompt" if request.conversation is None else "messages",
+            param=prompt_field if request.conversation is None else "messages",
             code="context_length_exceeded",
         )
     asked, limits = request.client_max_tokens, model.token_limits
@@ -180,6 +205,6 @@ def _profile_value(name: str, request: GenerationRequest, model: ServedModel) ->
     value: float | None = getattr(model.profile_sampling, name)
     if name == "temperature" and value == 0:
         wants_variety = any(getattr(request, field) is not None for field in _ASKS_FOR_VARIETY)
-        if wants_variety or (request.n or 1) > 1:
+        if wants_variety or request.num_candidates > 1:
             return None
     return value

@@ -36,6 +36,7 @@ from .prompt import PromptRenderer, load_tokenizer
 from .routes import Server
 from .served_model import ServedModel
 from .settings import Settings
+from .tenancy import ServedKeys, read_keys
 from .watchdog import Watchdog
 from .welcome import show_welcome
 
@@ -56,13 +57,14 @@ async def serve(
     Raises:
         StartError: the server cannot start as configured.
     """
-    # Before the engine: a taken port is told at once.
+    # Before the engine: wrong keys and a taken port are told at once.
+    keys = read_keys(settings)
     with _listen(settings) as listener, _metrics_page(settings, registry):
         base_files, models = await _read_models(settings)
         if parsers is not None:
             models = await asyncio.to_thread(_with_parsers, models, settings, parsers)
         return await _serve_models(
-            settings, base_files, models, start_engine, registry, listener, tracers
+            settings, base_files, models, start_engine, registry, listener, tracers, keys
         )
 
 
@@ -74,6 +76,7 @@ async def _serve_models(
     registry: CollectorRegistry,
     listener: socket.socket,
     tracers: Sequence[RequestObserver],
+    keys: ServedKeys | None,
 ) -> int:
     renderer = PromptRenderer(timeout_s=settings.template_timeout_s)
     try:
@@ -91,6 +94,7 @@ async def _serve_models(
                 metrics=metrics,
                 lifecycle=Lifecycle(),
                 tracers=tracers,
+                keys=keys,
                 watchdog=Watchdog(
                     deadline_s=settings.deadline_s,
                     stall_timeout_s=settings.stall_timeout_s or None,
@@ -228,11 +232,12 @@ async def _until_over(
     show_welcome(server.settings, [model.name for model in server.catalog], listener.getsockname())
     watcher = asyncio.create_task(server.lifecycle.watch_engine(server.engine))
     stopping = asyncio.create_task(stop_asked.wait())
+    following = [asyncio.create_task(server.keys.follow_file())] if server.keys else []
     await asyncio.wait({watcher, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
     server.lifecycle.start_draining()
     if not server.lifecycle.engine_died:
         await _drain(server)
-    for task in (watcher, stopping):
+    for task in (watcher, stopping, *following):
         task.cancel()
     http.should_exit = True
     await running

@@ -109,12 +109,20 @@ class Settings(BaseSettings):
         default=(),
         description="Accept only requests with one of these keys; may be given more than once.",
     )
+    api_key_file: Path | None = Field(
+        default=None,
+        description="YAML file of API keys with what each may do (endturn key NAME makes an entry); read again when it changes.",
+    )
     cache_dir: Path = Field(
         default_factory=default_cache_dir,
         description="Where converted models and copies of adapters are kept.",
     )
     allow_guards_off: bool = Field(
         default=True, description="Let a request switch the product's own stops off."
+    )
+    refuse_unknown_fields: bool = Field(
+        default=False,
+        description="Refuse requests with fields that nobody knows, as misspelt ones are, instead of ignoring the fields.",
     )
     drain_timeout_s: float = Field(
         default=30.0, ge=0, description="Seconds open requests get to finish after SIGTERM."

@@ -14,7 +14,7 @@ from .engine import RepetitionDetection
 from .errors import InvalidRequest
 from .finish import StopCause
 from .parsing.port import AnswerForm
-from .schema.chat import GenerationRequest
+from .schema.generation_request import GenerationRequest
 from .schema.request_parts import GuardSwitches
 from .served_model import ServedModel
 from .stopping import LoopSettings, StopText

@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from tokenizers import Tokenizer
+from tokenizers import Encoding, Tokenizer
 
 # How byte-fallback vocabularies spell a single byte.
 _BYTE_TOKEN = re.compile(r"<0x([0-9A-F]{2})>")
@@ -52,11 +52,15 @@ class ChatTokenizer:
 
     def encode(self, text: str, *, add_special_tokens: bool) -> list[int]:
         """Token ids of `text`; a beginning-of-sequence token that the text already carries is not doubled."""
+        ids: list[int] = self.encoding(text, add_special_tokens=add_special_tokens).ids
+        return ids
+
+    def encoding(self, text: str, *, add_special_tokens: bool) -> Encoding:
+        """The same, with what the tokenizer says of each token."""
         bos = self.special_tokens.get("bos_token")
         if add_special_tokens and bos and text.startswith(bos):
             add_special_tokens = False
-        ids: list[int] = self.tokenizer.encode(text, add_special_tokens=add_special_tokens).ids
-        return ids
+        return self.tokenizer.encode(text, add_special_tokens=add_special_tokens)
 
     def decode(self, token_ids: list[int], *, skip_special_tokens: bool) -> str:
         """Text of `token_ids`."""

@@ -25,13 +25,13 @@ from .choice_streams import choice_id, merge_choices, single_choices
 from .engine import EngineAdapter, EngineDelta, EngineRequest
 from .errors import EngineDeadError, StartError
 from .parsing.port import EngineReasoning
-from .vllm_values import sampling_params, step_logprobs, translate_error
+from .vllm_cpu import refuse_what_kills_it, suit_the_cpu_build
+from .vllm_values import engine_deltas, sampling_params, translate_error
 
 logger = logging.getLogger(__name__)
 
 TESTED_VERSION = "0.32.0"
 MAX_SLOTS_BY_DEFAULT = 8
-CPU_KV_CACHE_BYTES = 2 << 30
 # Each would break a promise of this server; the value says which.
 REFUSED_FLAGS = {
     "--skip-tokenizer-init": "prompts and answers need the tokenizer",
@@ -94,10 +94,9 @@ class VLLMEngine:
         flags.model = str(model)
         args = AsyncEngineArgs.from_cli_args(flags)
         max_adapters = _make_room(args, adapters)
-        if current_platform.is_cpu() and args.kv_cache_memory_bytes is None:
-            # By default the CPU build wants nearly all memory of the machine, and fails where others use some.
-            args.kv_cache_memory_bytes = CPU_KV_CACHE_BYTES
         try:
+            if current_platform.is_cpu():
+                suit_the_cpu_build(args)
             llm = AsyncLLM.from_engine_args(args, usage_context=UsageContext.OPENAI_API_SERVER)
         except (ValueError, RuntimeError, OSError) as exc:
             raise StartError(f"the engine cannot start with {model}: {exc}") from exc
@@ -122,8 +121,13 @@ class VLLMEngine:
             del self._num_choices[request.request_id]
 
     async def _generate_one(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
+        if current_platform.is_cpu():
+            refuse_what_kills_it(request.sampling, self._llm.vllm_config)
+        prompt: dict[str, Any] = {"prompt_token_ids": request.prompt_token_ids}
+        if request.cache_salt is not None:
+            prompt["cache_salt"] = request.cache_salt
         stream = self._llm.generate(
-            {"prompt_token_ids": request.prompt_token_ids},
+            prompt,
             sampling_params(request.sampling),
             request.request_id,
             lora_request=self._lora_request(request.adapter),
@@ -131,16 +135,12 @@ class VLLMEngine:
             priority=request.priority,
             **_reasoning(request.reasoning),
         )
-        ended = False
+        is_first, ended = True, False
         try:
             async for output in stream:
-                for choice in output.outputs:
-                    yield EngineDelta(
-                        index=choice.index,
-                        token_ids=tuple(choice.token_ids),
-                        logprobs=step_logprobs(choice, request.sampling.num_logprobs),
-                        finish_reason=choice.finish_reason,
-                    )
+                for delta in engine_deltas(output, request.sampling, is_first=is_first):
+                    yield delta
+                is_first = False
             ended = True
         except (
             VLLMClientError,

@@ -1,14 +1,14 @@
-"""Our values as vLLM's, and vLLM's as ours: sampling, log-probabilities, errors. Only `vllm_engine` needs it.
+"""Our values as vLLM's, and vLLM's as ours: sampling, outputs, errors. Only `vllm_engine` needs it.
 
 Sampling maps to SamplingParams one to one, and the engine stops on our ids only. vLLM detokenises nothing.
 """
 
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
-from vllm.outputs import CompletionOutput
+from vllm.outputs import CompletionOutput, RequestOutput
 from vllm.sampling_params import RepetitionDetectionParams, RequestOutputKind, SamplingParams
 from vllm.v1.engine.exceptions import EngineDeadError as VLLMEngineDeadError
 
-from .engine import Sampling, StepLogprobs
+from .engine import EngineDelta, PromptFacts, Sampling, StepLogprobs
 from .errors import EndturnError, EngineDeadError, InternalError, InvalidRequest, Unavailable
 from .parsing.vllm_structured import structured_outputs_params
 
@@ -28,6 +28,7 @@ def sampling_params(sampling: Sampling) -> SamplingParams:
         max_tokens=sampling.max_tokens,
         min_tokens=sampling.min_tokens,
         logprobs=sampling.num_logprobs,
+        prompt_logprobs=sampling.num_prompt_logprobs,
         repetition_detection=_repetition_detection(sampling),
         structured_outputs=structured_outputs_params(sampling.structured_output),
         logit_bias=dict(sampling.logit_bias) or None,
@@ -53,6 +54,23 @@ def _repetition_detection(sampling: Sampling) -> RepetitionDetectionParams | Non
     )
 
 
+def engine_deltas(
+    output: RequestOutput, sampling: Sampling, *, is_first: bool
+) -> list[EngineDelta]:
+    """One of vLLM's outputs as ours; the first of a request says what was found out about its prompt."""
+    facts = prompt_facts(output, sampling.num_prompt_logprobs) if is_first else None
+    return [
+        EngineDelta(
+            index=choice.index,
+            token_ids=tuple(choice.token_ids),
+            logprobs=step_logprobs(choice, sampling.num_logprobs),
+            finish_reason=choice.finish_reason,
+            prompt=facts,
+        )
+        for choice in output.outputs
+    ]
+
+
 def step_logprobs(output: CompletionOutput, number: int | None) -> tuple[StepLogprobs, ...]:
     """vLLM's dicts of Logprob as ours, where `number` were asked for. The sampled token is in its dict even where it is not among the likely ones."""
     if number is None or output.logprobs is None:
@@ -63,6 +81,28 @@ def step_logprobs(output: CompletionOutput, number: int | None) -> tuple[StepLog
             step[token_id].logprob,
         )
         for token_id, step in zip(output.token_ids, output.logprobs, strict=True)
+    )
+
+
+def prompt_facts(output: RequestOutput, number: int | None) -> PromptFacts:
+    """What the first output of a request says of its prompt; log-probabilities where `number` were asked for."""
+    listed = output.prompt_logprobs
+    if number is None or listed is None or len(listed) != len(output.prompt_token_ids):
+        # They are not whole where the request ended before its prompt was read.
+        return PromptFacts(num_cached_tokens=output.num_cached_tokens)
+    steps = zip(output.prompt_token_ids, listed, strict=True)
+    return PromptFacts(
+        num_cached_tokens=output.num_cached_tokens,
+        logprobs=tuple(
+            None
+            if step is None
+            else StepLogprobs(
+                {i: entry.logprob for i, entry in step.items() if entry.rank <= number},
+                step[token_id].logprob,
+                step[token_id].rank,
+            )
+            for token_id, step in steps
+        ),
     )
 
 

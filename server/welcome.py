@@ -30,7 +30,7 @@ def show_welcome(settings: Settings, names: Sequence[str], listening: tuple[Any,
     out.print(f"models: {', '.join(names)}")
     if settings.model == DEMO:
         out.print(f"[dim]{GEMMA_NOTICE}.[/]")
-    if not settings.api_key:
+    if not settings.api_key and settings.api_key_file is None:
         out.print("[dim]no API keys are set: whoever reaches this address may use it.[/]")
     question = "What does os.path.join do?" if settings.model == DEMO else "Hi"
     out.print("try:", style="dim")

@@ -15,6 +15,7 @@ from ..errors import StartError
 from ..settings import ENV_PREFIX, Settings, read_settings
 from .adapters import calibrate, convert, inspect, run_command, verify
 from .engine import engine_starter, observed_as, parser_source, reasoning_flags
+from .key import key
 from .top import top
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def _take_aliases(flags: dict[str, Any], extra: list[str]) -> list[str]:
     return left
 
 
-for command in (inspect, convert, calibrate, top):
+for command in (inspect, convert, calibrate, top, key):
     app.command()(command)
 app.command(context_settings={"ignore_unknown_options": True})(verify)
 

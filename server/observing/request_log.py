@@ -41,6 +41,7 @@ def _request_facts(record: RequestRecord, scope: Scope) -> dict[str, Any]:
     return {
         "request_id": record.request_id,
         "trace_id": record.trace_id,
+        "tenant": record.tenant,
         "method": scope["method"],
         "route": route,
         # Only where no route took it: a route's name says more and cannot be made up by a client.

@@ -39,7 +39,8 @@ class Transcript:
 
 @dataclass(slots=True)
 class RequestRecord:
-    """`adapter` stays None for requests that generate nothing; `model` is what the client asked for.
+    """`adapter` stays None for requests that generate nothing; `model` is what the client asked for, `tenant`
+    whose key it was sent with.
 
     `status` is None until a response begins; `error_code` is the `code` of OpenAI's error object, else its `type`.
     `trace_headers` carry the trace on to the engine. `gap_observer` makes, for an adapter, what takes the seconds
@@ -50,6 +51,7 @@ class RequestRecord:
     engine_id: str = ""
     adapter: str | None = None
     model: str | None = None
+    tenant: str | None = None
     stream: bool | None = None
     started_s: float = field(default_factory=time.monotonic)
     first_token_s: float | None = None

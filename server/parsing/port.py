@@ -134,6 +134,11 @@ class ParsingPlan(Protocol):
         ...
 
     @property
+    def tells_reasoning(self) -> bool:
+        """Whether reasoning is told from the rest."""
+        ...
+
+    @property
     def finishes_with_calls(self) -> bool:
         """Whether an answer with calls ends as `tool_calls`; one that was told which tool to call ends as `stop`."""
         ...

@@ -17,6 +17,7 @@ class TokenReader:
         # What a token brought of which only a part was shown so far.
         self._begun = ""
         self._found: list[ParsedDelta] = []
+        self.num_reasoning_tokens = 0
 
     @property
     def is_reasoning(self) -> bool:
@@ -62,7 +63,11 @@ class TokenReader:
         )
 
     def _read(self, text: str, token_id: int) -> None:
-        self._keep(self._parser.feed(text, token_id))
+        was_reasoning = self._parser.is_reasoning
+        delta = self._parser.feed(text, token_id)
+        if was_reasoning and not (delta.content or delta.tool_calls):
+            self.num_reasoning_tokens += 1
+        self._keep(delta)
 
     def _keep(self, delta: ParsedDelta) -> None:
         if delta:

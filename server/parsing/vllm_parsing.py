@@ -54,6 +54,7 @@ class VLLMParsingPlan:
             raise _refusal(exc) from exc
         self.structured = structured_output(self._asked.extract_structured_outputs())
         self.skips_special_tokens: bool = self._asked.skip_special_tokens
+        self.tells_reasoning = parser.reasoning_parser is not None
         self.finishes_with_calls = not isinstance(request.demand, NamedTool)
         self.reasoning = None
         if engine_waits:

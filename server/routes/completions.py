@@ -1,13 +1,20 @@
 """`POST /v1/completions`: plain text in, no template; the model's stops are in effect all the same."""
 
+import asyncio
+from functools import partial
+
 from fastapi import APIRouter, Request, Response
 
 from ..errors import InvalidRequest
 from ..observing.request_record import RECORD_KEY, RequestRecord
-from ..schema.chat import CompletionRequest
-from ..wire.sse import CompletionWire
+from ..schema.completions import CompletionRequest, Prompt
+from ..served_model import ServedModel
+from ..text_prompt import TextPrompt, prompt_of_ids, prompt_of_text
+from ..wire.completion_wire import CompletionWire
 from .answer import answer
-from .context import check_guards_allowed, read_body, server_of
+from .connection import while_connected
+from .context import Server, catalog_of, check_guards_allowed, priority_of, read_body, server_of
+from .generations import Asked
 
 router = APIRouter()
 
@@ -17,28 +24,54 @@ async def completions(request: Request) -> Response:
     """Continue a text."""
     server = server_of(request)
     body = await read_body(request, CompletionRequest)
-    check_guards_allowed(server, body.endturn)
+    check_guards_allowed(request, body.endturn)
     record: RequestRecord = request.scope[RECORD_KEY]
     record.model, record.stream = body.model, bool(body.stream)
-    model = server.catalog.resolve(body.model)
+    model = catalog_of(request).resolve(body.model)
     record.adapter = model.label
-    if isinstance(body.prompt, str):
-        with record.stage("render"):
-            prompt_token_ids = await server.renderer.encode(
-                model.tokenizer, body.prompt, add_special_tokens=body.add_special_tokens
-            )
+    with record.stage("render"):
+        prompts = await while_connected(request, _prompts(server, body, model))
+    asked = Asked(
+        body=body,
+        model=model,
+        prompts=[prompt.token_ids for prompt in prompts],
+        priority=priority_of(request, body.priority),
+    )
+    echoes = prompts if body.echo else ()
+    return await answer(request, asked, partial(CompletionWire, echoes=echoes))
+
+
+async def _prompts(server: Server, body: CompletionRequest, model: ServedModel) -> list[TextPrompt]:
+    several = len(body.prompts) > 1
+    return [
+        await _prompt(server, body, model, prompt, f"prompt[{number}]" if several else "prompt")
+        for number, prompt in enumerate(body.prompts)
+    ]
+
+
+async def _prompt(
+    server: Server, body: CompletionRequest, model: ServedModel, prompt: Prompt, place: str
+) -> TextPrompt:
+    """One prompt; what an echo shows of it is only made where it is asked for."""
+    tokenizer = model.tokenizer
+    if isinstance(prompt, list):
+        _check_vocabulary(prompt, tokenizer.vocab_size, place)
+        if not body.echo:
+            return TextPrompt(token_ids=prompt)
+        return await asyncio.to_thread(prompt_of_ids, tokenizer, prompt)
+    options = {"add_special_tokens": body.add_special_tokens}
+    if body.echo:
+        made = await asyncio.to_thread(prompt_of_text, tokenizer, prompt, **options)
     else:
-        prompt_token_ids = [
-            _checked(token_id, model.tokenizer.vocab_size) for token_id in body.prompt
-        ]
-    if not prompt_token_ids:
-        raise InvalidRequest("prompt: it has no tokens", param="prompt")
-    return await answer(request, body, model, prompt_token_ids, CompletionWire)
+        made = TextPrompt(token_ids=await server.renderer.encode(tokenizer, prompt, **options))
+    if not made.token_ids:
+        raise InvalidRequest(f"{place}: it has no tokens", param=place)
+    return made
 
 
-def _checked(token_id: object, vocab_size: int) -> int:
-    if not isinstance(token_id, int) or token_id >= vocab_size:
+def _check_vocabulary(token_ids: list[int], vocab_size: int, place: str) -> None:
+    largest = max(token_ids)
+    if largest >= vocab_size:
         raise InvalidRequest(
-            f"prompt: {token_id!r:.50} is no token id below {vocab_size}", param="prompt"
+            f"{place}: {largest!r:.50} is no token id below {vocab_size}", param=place
         )
-    return token_id

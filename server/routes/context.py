@@ -8,7 +8,7 @@ from fastapi import Request
 
 from ..catalog import Catalog
 from ..engine import Engine
-from ..errors import BodyTooLarge, InvalidRequest
+from ..errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
 from ..lifecycle import Lifecycle
 from ..observing.metrics import Metrics
 from ..observing.request_middleware import RequestObserver
@@ -16,6 +16,7 @@ from ..prompt import PromptRenderer
 from ..schema.request_body import parse_body
 from ..schema.request_parts import EndturnOptions, RequestPart
 from ..settings import Settings
+from ..tenancy import TENANT_KEY, ServedKeys, Tenant
 from ..watchdog import Watchdog
 
 Body = TypeVar("Body", bound=RequestPart)
@@ -35,6 +36,7 @@ class Server:
     lifecycle: Lifecycle
     watchdog: Watchdog
     tracers: Sequence[RequestObserver] = ()
+    keys: ServedKeys | None = None
 
 
 def server_of(request: Request) -> Server:
@@ -43,14 +45,36 @@ def server_of(request: Request) -> Server:
     return server
 
 
+def tenant_of(request: Request) -> Tenant | None:
+    """Whose key `request` was sent with; None where the server has no keys."""
+    tenant: Tenant | None = request.scope.get(TENANT_KEY)
+    return tenant
+
+
+def priority_of(request: Request, wanted: int) -> int:
+    """How urgent the request is to the engine, where lower is sooner: as asked, but never before what its key allows."""
+    tenant = tenant_of(request)
+    return wanted if tenant is None else max(wanted, tenant.priority)
+
+
+def catalog_of(request: Request) -> Catalog:
+    """The models that the key of `request` may use."""
+    catalog, tenant = server_of(request).catalog, tenant_of(request)
+    if tenant is None or tenant.adapters is None:
+        return catalog
+    return catalog.only(tenant.adapters)
+
+
 async def read_body(request: Request, kind: type[Body]) -> Body:
     """The body of `request` as a `kind`, read before anything else is done.
 
     Raises:
         BodyTooLarge: it is over the limit.
+        UnsupportedMedia: it says that it is not JSON.
         InvalidRequest: it is not JSON of that shape.
     """
-    limit = server_of(request).settings.max_body_bytes
+    settings = server_of(request).settings
+    limit = settings.max_body_bytes
     pieces: list[bytes] = []
     num_bytes = 0
     async for piece in request.stream():
@@ -61,16 +85,32 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
             break
     if num_bytes > limit:
         raise BodyTooLarge(f"the body is over the limit of {limit:,} bytes", code="body_too_large")
-    return parse_body(b"".join(pieces), kind)
+    _check_media_type(request.headers.get("content-type"))
+    return parse_body(b"".join(pieces), kind, unknown_fields=not settings.refuse_unknown_fields)
 
 
-def check_guards_allowed(server: Server, options: EndturnOptions) -> None:
-    """Refuse a request that switches a guard off where the operator forbids it.
+def _check_media_type(sent: str | None) -> None:
+    """Refuse a body that calls itself anything but JSON, as OpenAI does; one that does not say what it is may be JSON."""
+    media_type = (sent or "").partition(";")[0].strip().lower()
+    if media_type in ("", "application/json"):
+        return
+    if media_type.startswith("application/") and media_type.endswith("+json"):
+        return
+    raise UnsupportedMedia(
+        f"Content-Type {media_type!r:.100} is not accepted; send JSON with Content-Type: application/json",
+        code="unsupported_content_type",
+    )
+
+
+def check_guards_allowed(request: Request, options: EndturnOptions) -> None:
+    """Refuse a request that switches a guard off where the operator forbids it, to all or to this key.
 
     Raises:
         InvalidRequest: it is forbidden.
     """
-    if options.switches_off and not server.settings.allow_guards_off:
+    tenant = tenant_of(request)
+    allowed = tenant is None or tenant.allow_guards_off
+    if options.switches_off and not (allowed and server_of(request).settings.allow_guards_off):
         raise InvalidRequest(
             "endturn.guards: this server does not let requests switch its stops off",
             param="endturn",

@@ -6,7 +6,8 @@ from ..observing.request_record import RECORD_KEY, RequestRecord
 from ..schema.chat import ChatCompletionRequest
 from ..wire.wire import MakeWire
 from .answer import answer
-from .context import check_guards_allowed, server_of
+from .context import catalog_of, check_guards_allowed, priority_of
+from .generations import Asked
 from .rendering import render_messages
 
 
@@ -18,11 +19,16 @@ async def answer_conversation(
     Raises:
         RequestError: the request failed before the first token; later failures are events of the stream.
     """
-    server = server_of(request)
-    check_guards_allowed(server, body.endturn)
+    check_guards_allowed(request, body.endturn)
     record: RequestRecord = request.scope[RECORD_KEY]
     record.model, record.stream = body.model, bool(body.stream)
-    model = server.catalog.resolve(body.model)
+    model = catalog_of(request).resolve(body.model)
     record.adapter = model.label
     prompt_token_ids = await render_messages(request, model, body.messages, body)
-    return await answer(request, body, model, prompt_token_ids, make_wire)
+    asked = Asked(
+        body=body,
+        model=model,
+        prompts=[prompt_token_ids],
+        priority=priority_of(request, body.priority),
+    )
+    return await answer(request, asked, make_wire)

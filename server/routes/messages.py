@@ -6,7 +6,7 @@ from ..observing.request_record import RECORD_KEY, RequestRecord
 from ..schema.messages_schema import FIELDS, CountTokensRequest, MessagesRequest
 from ..schema.translation import fields_named
 from ..wire.messages_wire import REQUEST_ID_HEADER, MessagesWire
-from .context import read_body, server_of
+from .context import catalog_of, read_body
 from .conversation import answer_conversation
 from .rendering import render_messages
 
@@ -32,6 +32,6 @@ async def count_tokens(request: Request, response: Response) -> dict[str, int]:
     record: RequestRecord = request.scope[RECORD_KEY]
     record.model = chat.model
     response.headers[REQUEST_ID_HEADER] = record.request_id
-    model = server_of(request).catalog.resolve(chat.model)
+    model = catalog_of(request).resolve(chat.model)
     with fields_named(FIELDS):
         return {"input_tokens": len(await render_messages(request, model, chat.messages, chat))}

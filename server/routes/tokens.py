@@ -7,7 +7,7 @@ from fastapi import APIRouter, Request
 from ..errors import InvalidRequest
 from ..schema.chat import DetokenizeRequest, TokenizeRequest
 from ..served_model import ServedModel
-from .context import Server, read_body, server_of
+from .context import catalog_of, read_body, server_of
 from .rendering import render_messages
 
 router = APIRouter()
@@ -18,7 +18,7 @@ async def tokenize(request: Request) -> dict[str, Any]:
     """Token ids of a prompt, or of a conversation as the model's template renders it."""
     server = server_of(request)
     body = await read_body(request, TokenizeRequest)
-    model = _model(server, body.model)
+    model = _model(request, body.model)
     if body.messages is not None:
         ids = await render_messages(request, model, body.messages, body)
     else:
@@ -40,9 +40,8 @@ async def tokenize(request: Request) -> dict[str, Any]:
 @router.post("/detokenize")
 async def detokenize(request: Request) -> dict[str, Any]:
     """Text of token ids, special tokens included."""
-    server = server_of(request)
     body = await read_body(request, DetokenizeRequest)
-    model = _model(server, body.model)
+    model = _model(request, body.model)
     for token_id in body.tokens:
         if token_id >= model.tokenizer.vocab_size:
             raise InvalidRequest(
@@ -52,5 +51,10 @@ async def detokenize(request: Request) -> dict[str, Any]:
     return {"prompt": model.tokenizer.decode(body.tokens, skip_special_tokens=False)}
 
 
-def _model(server: Server, name: str | None) -> ServedModel:
-    return server.catalog.base if name is None else server.catalog.resolve(name)
+def _model(request: Request, name: str | None) -> ServedModel:
+    catalog = catalog_of(request)
+    if name is not None:
+        return catalog.resolve(name)
+    if catalog.base is None:
+        raise InvalidRequest("model: name one; this key may not use the base", param="model")
+    return catalog.base

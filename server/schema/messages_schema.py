@@ -1,6 +1,6 @@
 """`POST /v1/messages` and `/v1/messages/count_tokens`: Anthropic's request bodies, and their translation into a chat request."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import orjson
 from pydantic import Field
@@ -9,6 +9,7 @@ from ..errors import InvalidRequest
 from .chat import MAX_MESSAGES, ChatCompletionRequest
 from .request_body import as_request
 from .request_object import RequestPart
+from .tool_schema import ReasoningEffort
 from .translation import (
     TranslatedRequest,
     add_tool_calls,
@@ -25,19 +26,26 @@ FIELDS = {
     "reasoning_effort": "output_config.effort",
     "parallel_tool_calls": "tool_choice.disable_parallel_tool_use",
 }
-_OTHER_NAMES = {
+OTHER_NAMES = {
     **{name: here for name, here in FIELDS.items() if name != here},
     "max_completion_tokens": "max_tokens",
     "n": "one answer a request",
     "logprobs": "no log-probabilities",
+    "prompt_logprobs": "no log-probabilities",
 }
 # What a model thought before is no part of what it said.
-_THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+THOUGHTS = frozenset({"thinking", "redacted_thinking"})
+# Anthropic's, and nothing here: the prefix cache finds prompts by itself.
+_IGNORED_IN_BLOCKS = frozenset(
+    {"cache_control", "caller", "citations", "data", "is_error", "signature", "thinking"}
+)
 _TOOL_CHOICES = {"auto": "auto", "any": "required", "none": "none"}
 
 
 class TextBlock(RequestPart):
     """A block that may only be text: of `system`, or of a tool's result."""
+
+    also_known: ClassVar[frozenset[str]] = _IGNORED_IN_BLOCKS
 
     type: str
     text: str | None = None
@@ -45,6 +53,8 @@ class TextBlock(RequestPart):
 
 class Block(RequestPart):
     """A content block of a message; which fields it needs depends on its type."""
+
+    also_known: ClassVar[frozenset[str]] = _IGNORED_IN_BLOCKS
 
     type: str
     text: str | None = None
@@ -65,18 +75,22 @@ class Turn(RequestPart):
 class Thinking(RequestPart):
     """`thinking`: whether a model that reasons is to think. It has no budget of its own here, only `max_tokens`."""
 
+    also_known: ClassVar[frozenset[str]] = frozenset({"budget_tokens", "display"})
+
     type: Literal["enabled", "adaptive", "disabled", "between_tools"]
 
 
 class OutputConfig(RequestPart):
     """`output_config`: the form of the answer, and how much a model that reasons is to think."""
 
-    effort: str | None = None
+    effort: ReasoningEffort | None = None
     format: dict[str, Any] | None = None
 
 
 class CountTokensRequest(TranslatedRequest):
     """`POST /v1/messages/count_tokens`: everything that becomes the prompt."""
+
+    continues: ClassVar[type[RequestPart] | None] = ChatCompletionRequest
 
     messages: list[Turn] = Field(min_length=1, max_length=MAX_MESSAGES)
     system: str | list[TextBlock] | None = None
@@ -84,6 +98,8 @@ class CountTokensRequest(TranslatedRequest):
     tool_choice: dict[str, Any] | None = None
     thinking: Thinking | None = None
     output_config: OutputConfig | None = None
+    # Anthropic's, which is another than chat's: ignored.
+    metadata: dict[str, Any] | None = None
 
     def as_chat(self) -> ChatCompletionRequest:
         """The same as a chat request.
@@ -91,7 +107,7 @@ class CountTokensRequest(TranslatedRequest):
         Raises:
             InvalidRequest: a value is wrong, or something is asked for that this server has not; `param` names our own field.
         """
-        chat = {**self.extensions(_OTHER_NAMES), **self._chat_fields()}
+        chat = {**self.extensions(OTHER_NAMES), **self._chat_fields()}
         with fields_named(FIELDS):
             return as_request(chat, ChatCompletionRequest)
 
@@ -157,7 +173,7 @@ def _add_blocks(messages: list[dict[str, Any]], role: str, blocks: list[Block], 
             call_id = _needed(block.tool_use_id, f"{at}.tool_use_id")
             content = _text(block.content or "", f"{at}.content")
             results.append({"role": "tool", "tool_call_id": call_id, "content": content})
-        elif block.type not in _THOUGHTS:
+        elif block.type not in THOUGHTS:
             raise _not_served(block.type, at)
     messages += results
     if texts or not results:

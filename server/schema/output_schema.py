@@ -68,16 +68,28 @@ class JsonSchema(RequestPart):
 
 
 class ResponseFormat(RequestPart):
-    """OpenAI's `response_format`: text, json_object or json_schema."""
+    """OpenAI's `response_format`: text, json_object or json_schema; and vLLM's structural_tag, in its newer or its older form."""
 
-    type: Literal["text", "json_object", "json_schema"]
+    type: Literal["text", "json_object", "json_schema", "structural_tag"]
     json_schema: JsonSchema | None = None
+    format: dict[str, Any] | None = None
+    structures: list[dict[str, Any]] | None = None
+    triggers: list[str] | None = None
 
     @model_validator(mode="after")
-    def _has_its_schema(self) -> "ResponseFormat":
+    def _has_what_its_type_needs(self) -> "ResponseFormat":
         if self.type == "json_schema" and self.json_schema is None:
             raise ValueError('type "json_schema" needs the field json_schema')
+        if self.type == "structural_tag":
+            if self.format is None and (self.structures is None or self.triggers is None):
+                raise ValueError('type "structural_tag" needs format, or structures and triggers')
+            schema_text(self._tag())
         return self
+
+    def _tag(self) -> dict[str, Any]:
+        if self.format is not None:
+            return {"type": self.type, "format": self.format}
+        return {"type": self.type, "structures": self.structures, "triggers": self.triggers}
 
     @property
     def constraint(self) -> StructuredOutput | None:
@@ -86,6 +98,8 @@ class ResponseFormat(RequestPart):
             return StructuredOutput(kind="json_object")
         if self.type == "json_schema" and self.json_schema is not None:
             return StructuredOutput(kind="json", text=schema_text(self.json_schema.json_schema))
+        if self.type == "structural_tag":
+            return StructuredOutput(kind="structural_tag", text=schema_text(self._tag()))
         return None
 
 

@@ -1,18 +1,22 @@
 """Bytes -> a request object, or an error that names the field. Knows no kind of request."""
 
-from typing import Any, TypeVar, get_args
+from typing import Any, TypeVar
 
 import orjson
 from pydantic import ValidationError
 
 from ..errors import InvalidRequest
 from .request_object import RequestPart
+from .unknown_fields import parts_in, refuse_unknown_fields
 
 Body = TypeVar("Body", bound=RequestPart)
 
 
-def parse_body(raw: bytes, kind: type[Body]) -> Body:
+def parse_body(raw: bytes, kind: type[Body], *, unknown_fields: bool = True) -> Body:
     """The request in `raw`.
+
+    Args:
+        unknown_fields: whether it may have fields that nothing here knows; they are ignored.
 
     Raises:
         InvalidRequest: it is not UTF-8 JSON of that shape; `param` names the first field that is wrong.
@@ -23,6 +27,8 @@ def parse_body(raw: bytes, kind: type[Body]) -> Body:
         raise InvalidRequest(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
     if not isinstance(data, dict):
         raise InvalidRequest("the body must be a JSON object", code="invalid_json")
+    if not unknown_fields:
+        refuse_unknown_fields(data, kind)
     return as_request(data, kind)
 
 
@@ -59,12 +65,6 @@ def _field_names(kind: type[RequestPart]) -> frozenset[str]:
     names: set[str] = set()
     for name, field in kind.model_fields.items():
         names.add(field.alias or name)
-        for part in _parts_in(field.annotation):
+        for part in parts_in(field.annotation):
             names |= _field_names(part)
     return frozenset(names)
-
-
-def _parts_in(annotation: Any) -> list[type[RequestPart]]:
-    if isinstance(annotation, type) and issubclass(annotation, RequestPart):
-        return [annotation]
-    return [part for inner in get_args(annotation) for part in _parts_in(inner)]

@@ -1,21 +1,70 @@
 """The objects inside request bodies: messages, options, switches. `schema` makes requests of them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import ConfigDict, Field, model_validator
 
+from ..errors import InvalidRequest
 from .request_object import RequestPart as RequestPart
 from .tool_schema import MAX_CALLS, MessageToolCall
 
 # The engine tries every size at every token, in its own loop.
 MAX_PATTERN_SIZE = 256
 
+# OpenAI's limits.
+MAX_METADATA = 16
+Metadata = Annotated[
+    dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]],
+    Field(max_length=MAX_METADATA),
+]
+
+
+class IgnoredFields(RequestPart):
+    """What only tunes OpenAI's own service: accepted, and nothing follows from it. Nothing is stored, whatever `store` says."""
+
+    metadata: Metadata | None = None
+    prediction: dict[str, Any] | None = None
+    prompt_cache_key: str | None = None
+    prompt_cache_retention: str | None = None
+    safety_identifier: str | None = None
+    service_tier: str | None = None
+    store: bool | None = None
+    user: str | None = None
+    verbosity: str | None = None
+
+
+class RefusedFields(RequestPart):
+    """What would change the answer or the response, and is not served: a client that sends it is told, not ignored.
+
+    `refused` are the names, each with the values that ask for nothing and pass; `instead` says what to send for some of them.
+    """
+
+    refused: ClassVar[Mapping[str, tuple[Any, ...]]] = {}
+    instead: ClassVar[Mapping[str, str]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_what_is_not_built(cls, data: Any) -> Any:
+        for name, harmless in cls.refused.items() if isinstance(data, dict) else ():
+            if name in data and data[name] not in harmless:
+                instead = cls.instead.get(name, "leave it out")
+                raise InvalidRequest(
+                    f"{name} is not supported by this server; {instead}", param=name
+                )
+        return data
+
 
 class StreamOptions(RequestPart):
-    """`stream_options`."""
+    """`stream_options`; what is sent here is never padded, so there is nothing to obfuscate.
+
+    `continuous_usage_stats` is vLLM's: with `include_usage`, every chunk says how many tokens there are so far.
+    """
 
     include_usage: bool | None = False
+    continuous_usage_stats: bool | None = False
+    include_obfuscation: bool | None = None
 
 
 class GuardSwitches(RequestPart):
@@ -72,6 +121,8 @@ class EndturnOptions(RequestPart):
 class TextPart(RequestPart):
     """A content part; only text is served."""
 
+    also_known: ClassVar[frozenset[str]] = frozenset({"cache_control", "prompt_cache_breakpoint"})
+
     type: Literal["text"]
     text: str
 
@@ -105,9 +156,9 @@ class Message(RequestPart):
 
     @property
     def text(self) -> str:
-        """The content as one string."""
+        """The content as one string; several texts are lines of it, as in vLLM."""
         if isinstance(self.content, list):
-            return "".join(part.text for part in self.content)
+            return "\n".join(part.text for part in self.content)
         return self.content or ""
 
 

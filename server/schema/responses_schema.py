@@ -3,14 +3,18 @@
 What names a stored answer is refused; what only tunes OpenAI's own service (store, service_tier, prompt_cache_key, ...) is ignored.
 """
 
-from typing import Annotated, Any, Literal
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
 from ..errors import InvalidRequest
-from .chat import MAX_MESSAGES, MAX_TOP_LOGPROBS, ChatCompletionRequest
+from .chat import MAX_MESSAGES, ChatCompletionRequest
+from .generation_request import MAX_LOGPROBS
 from .request_body import as_request
 from .request_object import RequestPart
+from .request_parts import Metadata, RefusedFields
+from .tool_schema import ReasoningEffort
 from .translation import (
     TranslatedRequest,
     add_tool_calls,
@@ -20,7 +24,7 @@ from .translation import (
 )
 
 LOGPROBS_INCLUDE = "message.output_text.logprobs"
-_TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
+TEXT_PARTS = frozenset({"input_text", "output_text", "text"})
 # Chat's fields, and what they are made of here.
 FIELDS = {
     "messages": "input",
@@ -28,17 +32,26 @@ FIELDS = {
     "response_format": "text.format",
     "reasoning_effort": "reasoning.effort",
 }
-_OTHER_NAMES = {
+OTHER_NAMES = {
     **FIELDS,
     "max_tokens": "max_output_tokens",
     "logprobs": "include and top_logprobs",
     "n": "one answer a request",
+    "prompt_logprobs": "no log-probabilities of the prompt",
 }
-_STATEFUL = ("previous_response_id", "conversation", "background", "prompt")
+STATEFUL = (
+    "previous_response_id",
+    "previous_input_messages",
+    "conversation",
+    "background",
+    "prompt",
+)
 
 
 class ContentPart(RequestPart):
     """A part of a message or of a function's output."""
+
+    also_known: ClassVar[frozenset[str]] = frozenset({"annotations", "logprobs"})
 
     type: str
     text: str | None = None
@@ -46,6 +59,10 @@ class ContentPart(RequestPart):
 
 class InputItem(RequestPart):
     """One item of `input`; which fields it needs depends on its type."""
+
+    also_known: ClassVar[frozenset[str]] = frozenset(
+        {"encrypted_content", "id", "namespace", "phase", "summary"}
+    )
 
     type: str | None = None
     role: Literal["user", "assistant", "system", "developer"] | None = None
@@ -60,39 +77,46 @@ class InputItem(RequestPart):
 class TextOptions(RequestPart):
     """`text`: the form of the answer; its verbosity is ignored."""
 
+    also_known: ClassVar[frozenset[str]] = frozenset({"verbosity"})
+
     format: dict[str, Any] | None = None
 
 
 class ReasoningOptions(RequestPart):
     """`reasoning`: how much a model that reasons is to think; a summary is never made."""
 
-    effort: str | None = None
+    also_known: ClassVar[frozenset[str]] = frozenset({"generate_summary", "summary"})
+
+    effort: ReasoningEffort | None = None
 
 
-MetadataValues = dict[Annotated[str, Field(max_length=64)], Annotated[str, Field(max_length=512)]]
-
-
-class ResponsesRequest(TranslatedRequest):
+class ResponsesRequest(RefusedFields, TranslatedRequest):
     """`POST /v1/responses`."""
+
+    continues: ClassVar[type[RequestPart] | None] = ChatCompletionRequest
+    refused: ClassVar[Mapping[str, tuple[Any, ...]]] = {"enable_response_messages": (None, False)}
+    also_known: ClassVar[frozenset[str]] = frozenset(
+        {*STATEFUL, *refused, "max_tool_calls", "truncation"}
+    )
 
     input: str | list[InputItem] = Field(min_length=1)
     instructions: str | None = None
     max_output_tokens: int | None = Field(default=None, ge=1)
     stream: bool | None = False
-    metadata: MetadataValues | None = Field(default=None, max_length=16)
+    metadata: Metadata | None = None
     text: TextOptions | None = None
     reasoning: ReasoningOptions | None = None
     tools: list[dict[str, Any]] | None = None
     tool_choice: str | dict[str, Any] | None = None
     parallel_tool_calls: bool | None = None
     include: list[str] | None = None
-    top_logprobs: int | None = Field(default=None, ge=0, le=MAX_TOP_LOGPROBS)
+    top_logprobs: int | None = Field(default=None, ge=0, le=MAX_LOGPROBS)
     user: str | None = None
 
     @model_validator(mode="before")
     @classmethod
     def _keeps_nothing(cls, data: Any) -> Any:
-        for name in _STATEFUL:
+        for name in STATEFUL:
             if isinstance(data, dict) and data.get(name) not in (None, False):
                 raise InvalidRequest(
                     f"{name}: this server keeps no answers; send the whole conversation as input",
@@ -107,7 +131,7 @@ class ResponsesRequest(TranslatedRequest):
             InvalidRequest: a value is wrong, or something is asked for that this server has not; `param` names our own field.
         """
         chat: dict[str, Any] = {
-            **self.extensions(_OTHER_NAMES),
+            **self.extensions(OTHER_NAMES),
             "model": self.model,
             "stream": self.stream,
             "messages": _chat_messages(self),
@@ -181,7 +205,7 @@ def _chat_content(
         return _needed(content, place)
     parts = []
     for index, part in enumerate(content):
-        if part.type not in _TEXT_PARTS or part.text is None:
+        if part.type not in TEXT_PARTS or part.text is None:
             raise InvalidRequest(
                 f"{place}[{index}].type: parts of type {part.type!r:.100} are not served; send text",
                 param=f"{place}[{index}].type",

@@ -1,6 +1,6 @@
 """How a client offers tools and speaks of tool calls: `tools`, `tool_choice`, and the calls in messages."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 import orjson
 from pydantic import Field, field_validator, model_validator
@@ -71,6 +71,9 @@ class CalledFunction(RequestPart):
 
 class MessageToolCall(RequestPart):
     """A call in an assistant's message."""
+
+    # Clients that put a call together from a stream keep its number.
+    also_known: ClassVar[frozenset[str]] = frozenset({"index"})
 
     id: str = Field(min_length=1, max_length=256)
     type: Literal["function"] = "function"

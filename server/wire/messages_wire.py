@@ -33,13 +33,15 @@ _DELTAS = {
 }
 
 
+def error_type(status: int) -> str:
+    """Anthropic's name for an error with that status."""
+    default = "api_error" if status >= 500 else "invalid_request_error"
+    return _ERROR_TYPES.get(status, default)
+
+
 def error_body(exc: RequestError, request_id: str | None = None) -> dict[str, Any]:
     """Anthropic's error object; our code, where there is one, is its `error_code`."""
-    default = "api_error" if exc.status >= 500 else "invalid_request_error"
-    error: dict[str, Any] = {
-        "type": _ERROR_TYPES.get(exc.status, default),
-        "message": exc.message,
-    }
+    error: dict[str, Any] = {"type": error_type(exc.status), "message": exc.message}
     if exc.code is not None:
         error["details"] = {"error_code": exc.code}
     body: dict[str, Any] = {"type": "error", "error": error}
@@ -56,10 +58,11 @@ class MessagesWire:
         self._part: tuple[str, int | None] | None = None
         self._before = b""
         self._finish: Finish | None = None
+        self._uses_tool = False
 
     def opening(self) -> bytes:
         """The message, empty."""
-        message = self._message([], None, num_tokens=0)
+        message = self._message([], None)
         return named_event({"type": "message_start", "message": message})
 
     def delta(self, delta: ChoiceDelta) -> bytes:
@@ -71,16 +74,16 @@ class MessagesWire:
             return b""
         return self._write(Piece(kind="content", text=delta.text))
 
-    def closing(self, num_tokens: int) -> bytes:
+    def closing(self) -> bytes:
         """The end of the last block, why the answer ended, and the end."""
         events = self._write_all(self._sequence.flush())
         if self._num_blocks == 0:
             events += self._begin(Piece(kind="content", text=""))
-        last = {"type": "message_delta", "delta": _stop_fields(self._finish)}
+        last = {"type": "message_delta", "delta": self._stop_fields(self._finish)}
         return (
             events
             + self._block_stop()
-            + named_event({**last, "usage": self._usage(num_tokens)})
+            + named_event({**last, "usage": self._usage()})
             + named_event({"type": "message_stop"})
         )
 
@@ -99,9 +102,8 @@ class MessagesWire:
                 *self._sequence.flush(),
             ]
             content = [_whole_block(piece, self._call_id(piece)) for piece in pieces]
-        num_tokens = 0 if choice.finish is None else choice.finish.num_tokens
-        content = content or [{"type": "text", "text": ""}]
-        return self._message(content, choice.finish, num_tokens=num_tokens)
+            self._uses_tool = any(piece.kind == "call" for piece in pieces)
+        return self._message(content or [{"type": "text", "text": ""}], choice.finish)
 
     def _write_all(self, pieces: Iterable[Piece]) -> bytes:
         return b"".join([self._write(piece) for piece in pieces])
@@ -116,6 +118,7 @@ class MessagesWire:
         index = self._num_blocks
         self._num_blocks += 1
         self._part = piece.part
+        self._uses_tool = self._uses_tool or piece.kind == "call"
         kind, field = _DELTAS[piece.kind]
         # What is the same in every event of a token is encoded once.
         self._before = (
@@ -133,25 +136,37 @@ class MessagesWire:
     def _call_id(self, piece: Piece) -> str:
         return piece.call_id or f"toolu_{self._head.id}_{piece.call_index}"
 
-    def _message(
-        self, content: list[dict[str, Any]], finish: Finish | None, *, num_tokens: int
-    ) -> dict[str, Any]:
+    def _message(self, content: list[dict[str, Any]], finish: Finish | None) -> dict[str, Any]:
         return {
             "id": f"msg_{self._head.id}",
             "type": "message",
             "role": "assistant",
             "model": self._head.model,
             "content": content,
-            **_stop_fields(finish),
-            "usage": self._usage(num_tokens),
+            **self._stop_fields(finish),
+            "usage": self._usage(),
         }
 
-    def _usage(self, num_tokens: int) -> dict[str, int]:
+    def _stop_fields(self, finish: Finish | None) -> dict[str, Any]:
+        """Anthropic's two fields and our own; Anthropic's are null until the answer has ended."""
+        if finish is None:
+            return {"stop_reason": None, "stop_sequence": None}
+        by_client = finish.cause.kind == "stop_string"
         return {
-            "input_tokens": self._head.num_prompt_tokens,
+            "stop_reason": _stop_reason(finish, uses_tool=self._uses_tool),
+            "stop_sequence": finish.cause.text if by_client else None,
+            "stop_detail": finish.stop_detail(),
+        }
+
+    def _usage(self) -> dict[str, int]:
+        """Anthropic's counts: input tokens are those that were not read from the cache."""
+        counts = self._head.counts
+        num_cached = counts.num_cached_tokens or 0
+        return {
+            "input_tokens": counts.num_prompt_tokens - num_cached,
             "cache_creation_input_tokens": 0,
-            "cache_read_input_tokens": 0,
-            "output_tokens": num_tokens,
+            "cache_read_input_tokens": num_cached,
+            "output_tokens": counts.num_generated_tokens,
         }
 
 
@@ -181,21 +196,10 @@ def _input(arguments: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"invalid_arguments": arguments}
 
 
-def _stop_fields(finish: Finish | None) -> dict[str, Any]:
-    """Anthropic's two fields and our own; Anthropic's are null until the answer has ended."""
-    if finish is None:
-        return {"stop_reason": None, "stop_sequence": None}
-    by_client = finish.cause.kind == "stop_string"
-    return {
-        "stop_reason": _stop_reason(finish),
-        "stop_sequence": finish.cause.text if by_client else None,
-        "stop_detail": finish.stop_detail(),
-    }
-
-
-def _stop_reason(finish: Finish) -> StopReason:
+def _stop_reason(finish: Finish, *, uses_tool: bool) -> StopReason:
     if finish.finish_reason == "length":
         return "max_tokens"
-    if finish.finish_reason == "tool_calls":
-        return "tool_use"
-    return "stop_sequence" if finish.cause.kind == "stop_string" else "end_turn"
+    if finish.cause.kind == "stop_string":
+        return "stop_sequence"
+    # A call of the tool that was named ends as `stop` in chat; here every use of a tool is one.
+    return "tool_use" if uses_tool else "end_turn"

@@ -53,10 +53,10 @@ class ResponsesWire:
             return b""
         return self._write(Piece(kind="content", text=delta.text), logprobs)
 
-    def closing(self, num_tokens: int) -> bytes:
+    def closing(self) -> bytes:
         """The end of the last item, and the response as it would be without a stream."""
         events = self._finish_output()
-        response = self._response(self._status, num_tokens)
+        response = self._response(self._status, with_usage=True)
         return events + self._log.write(f"response.{self._status}", response=response)
 
     def error(self, exc: RequestError) -> bytes:
@@ -79,9 +79,8 @@ class ResponsesWire:
             self._write_all(self._sequence.feed(whole_delta(choice.parts)), logprobs)
         else:
             self._write(Piece(kind="content", text="".join(choice.pieces)), logprobs)
-        num_tokens = 0 if choice.finish is None else choice.finish.num_tokens
         self._finish_output()
-        return self._response(self._status, num_tokens)
+        return self._response(self._status, with_usage=True)
 
     @property
     def _status(self) -> Literal["completed", "incomplete"]:
@@ -134,8 +133,8 @@ class ResponsesWire:
     def _written_logprobs(self, logprobs: Sequence[TokenLogprobs]) -> Logprobs:
         return () if self._head.logprobs is None else self._head.logprobs.chat(logprobs)
 
-    def _response(self, status: str, num_tokens: int | None = None) -> dict[str, Any]:
-        """The response object; its usage is known only with `num_tokens`, at the end."""
+    def _response(self, status: str, *, with_usage: bool = False) -> dict[str, Any]:
+        """The response object; its usage is known at the end."""
         return {
             "id": f"resp_{self._head.id}",
             "object": "response",
@@ -148,7 +147,7 @@ class ResponsesWire:
             "model": self._head.model,
             "output": self._output,
             **self._echo(),
-            "usage": None if num_tokens is None else self._usage(num_tokens),
+            "usage": self._usage() if with_usage else None,
             **({} if self._finish is None else {"stop_detail": self._finish.stop_detail()}),
         }
 
@@ -176,13 +175,15 @@ class ResponsesWire:
             "user": asked.user,
         }
 
-    def _usage(self, num_tokens: int) -> dict[str, Any]:
-        # The engine does not say what it found in its prefix cache, nor a parser which tokens were thought.
-        num_prompt_tokens = self._head.num_prompt_tokens
+    def _usage(self) -> dict[str, Any]:
+        """OpenAI's SDKs want every field: what is not known is 0."""
+        counts = self._head.counts
+        num_prompt, num_generated = counts.num_prompt_tokens, counts.num_generated_tokens
+        num_cached, num_thought = counts.num_cached_tokens or 0, counts.num_reasoning_tokens or 0
         return {
-            "input_tokens": num_prompt_tokens,
-            "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
-            "output_tokens": num_tokens,
-            "output_tokens_details": {"reasoning_tokens": 0},
-            "total_tokens": num_prompt_tokens + num_tokens,
+            "input_tokens": num_prompt,
+            "input_tokens_details": {"cached_tokens": num_cached, "cache_write_tokens": 0},
+            "output_tokens": num_generated,
+            "output_tokens_details": {"reasoning_tokens": num_thought},
+            "total_tokens": num_prompt + num_generated,
         }

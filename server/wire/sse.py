@@ -1,4 +1,4 @@
-"""The wire forms of an answer: server-sent events and whole JSON bodies, for chat and text completion.
+"""OpenAI's answers on the wire: server-sent events and whole JSON bodies, and what of them is chat's.
 
 What is the same in every event of a stream is encoded once; a token costs one encoding of its text.
 """
@@ -15,10 +15,11 @@ from ..generation import ChoiceDelta
 from ..parsing.answer_parts import CallParts
 from ..parsing.port import ParsedDelta, ToolCallDelta
 from .logprobs import LogprobsWriter
-from .wire import DONE, AnswerHead, WholeChoice, event, num_generated_tokens, usage
+from .wire import DONE, AnswerHead, WholeChoice, event
 
 
-def _finish_fields(finish: Finish) -> dict[str, Any]:
+def finish_fields(finish: Finish) -> dict[str, Any]:
+    """How a choice ended, as its last event or its whole form says it."""
     return {
         "finish_reason": finish.finish_reason,
         "stop_reason": finish.cause.stop_reason,
@@ -60,9 +61,9 @@ class ChunkWire:
 
     def __init__(self, head: AnswerHead) -> None:
         self._logprobs = head.logprobs
-        self._num_choices = head.num_choices
-        self._num_prompt_tokens = head.num_prompt_tokens
+        self._counts = head.counts
         self._include_usage = head.include_usage
+        self._continuous_usage = head.continuous_usage
         request_id = self.id_prefix + head.id
         self._head = {"id": request_id, "created": head.created, "model": head.model}
         envelope = {
@@ -85,15 +86,19 @@ class ChunkWire:
             if delta.finish is None
             else self._last_choice(delta, delta.finish)
         )
-        return self._before + choice + self._after
+        return self._before + choice + self._after_choice()
 
-    def closing(self, num_tokens: int) -> bytes:
+    def _after_choice(self) -> bytes:
+        if not self._continuous_usage:
+            return self._after
+        return b'],"usage":' + orjson.dumps(self._counts.usage()) + b"}\n\n"
+
+    def closing(self) -> bytes:
         """An event with the usage and no choices, where it was asked for, and OpenAI's end of a stream."""
         if not self._include_usage:
             return DONE
-        counts = usage(self._num_prompt_tokens, num_tokens)
         head = {**self._head, "object": self.stream_object_name}
-        return event({**head, "choices": [], "usage": counts}) + DONE
+        return event({**head, "choices": [], "usage": self._counts.usage()}) + DONE
 
     def error(self, exc: RequestError) -> bytes:
         """One last event in OpenAI's shape, and the end."""
@@ -104,15 +109,14 @@ class ChunkWire:
         written = [
             {
                 "index": index,
-                **self._text_fields(choice),
-                "logprobs": self._written_logprobs(choice.logprobs),
-                **_finish_fields(choice.finish),
+                **self._whole_fields(index, choice),
+                **finish_fields(choice.finish),
             }
             for index, choice in enumerate(choices)
             if choice.finish is not None
         ]
-        counts = usage(self._num_prompt_tokens, num_generated_tokens(choices))
-        return {**self._head, "object": self.object_name, "choices": written, "usage": counts}
+        head = {**self._head, "object": self.object_name}
+        return {**head, "choices": written, "usage": self._counts.usage()}
 
     def _written_logprobs(self, logprobs: Sequence[TokenLogprobs]) -> dict[str, Any] | None:
         return None if self._logprobs is None else self._logprobs_object(self._logprobs, logprobs)
@@ -128,7 +132,8 @@ class ChunkWire:
     def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
         raise NotImplementedError
 
-    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
+    def _whole_fields(self, index: int, choice: WholeChoice) -> dict[str, Any]:
+        """Text and log-probabilities of a choice that was not streamed."""
         raise NotImplementedError
 
 
@@ -139,6 +144,12 @@ class ChatWire(ChunkWire):
     object_name = "chat.completion"
     stream_object_name = "chat.completion.chunk"
 
+    def __init__(self, head: AnswerHead) -> None:
+        super().__init__(head)
+        self._num_choices = head.plan.num_choices
+        self._prompt = head.prompts[0]
+        self._prompt_logprobs = head.prompt_logprobs
+
     def opening(self) -> bytes:
         first = {
             "delta": {"role": "assistant", "content": ""},
@@ -146,7 +157,7 @@ class ChatWire(ChunkWire):
             "finish_reason": None,
         }
         return b"".join(
-            self._before + orjson.dumps({"index": index, **first}) + self._after
+            self._before + orjson.dumps({"index": index, **first}) + self._after_choice()
             for index in range(self._num_choices)
         )
 
@@ -172,9 +183,17 @@ class ChatWire(ChunkWire):
             content = _parsed_delta(delta.parsed)
         logprobs = self._written_logprobs(delta.logprobs)
         head = {"index": delta.index, "delta": content, "logprobs": logprobs}
-        return orjson.dumps({**head, **_finish_fields(finish)})
+        return orjson.dumps({**head, **finish_fields(finish)})
 
-    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
+    def whole(self, choices: Sequence[WholeChoice]) -> dict[str, Any]:
+        """The body of an answer that was not streamed; the prompt's log-probabilities stand beside the choices, as in vLLM."""
+        body = super().whole(choices)
+        if self._prompt_logprobs is not None:
+            steps = choices[0].prompt_logprobs
+            body["prompt_logprobs"] = self._prompt_logprobs.prompt(self._prompt, steps)
+        return body
+
+    def _whole_fields(self, _: int, choice: WholeChoice) -> dict[str, Any]:
         content: str | None = "".join(choice.pieces)
         message: dict[str, Any] = {"role": "assistant", "content": content, "refusal": None}
         if choice.parts is not None:
@@ -182,32 +201,4 @@ class ChatWire(ChunkWire):
             if choice.parts.calls:
                 message["content"] = content or None
                 message["tool_calls"] = [_tool_call(call) for call in choice.parts.calls.values()]
-        return {"message": message}
-
-
-class CompletionWire(ChunkWire):
-    """`text_completion`, whole and in chunks."""
-
-    id_prefix = "cmpl-"
-    object_name = "text_completion"
-    stream_object_name = "text_completion"
-
-    def _delta_choice(self, delta: ChoiceDelta) -> bytes:
-        return b'{"index":%d,"text":%b,"logprobs":%b,"finish_reason":null}' % (
-            delta.index,
-            orjson.dumps(delta.text),
-            orjson.dumps(self._written_logprobs(delta.logprobs)),
-        )
-
-    def _logprobs_object(
-        self, writer: LogprobsWriter, logprobs: Sequence[TokenLogprobs]
-    ) -> dict[str, Any]:
-        return writer.completion(logprobs)
-
-    def _last_choice(self, delta: ChoiceDelta, finish: Finish) -> bytes:
-        logprobs = self._written_logprobs(delta.logprobs)
-        head = {"index": delta.index, "text": delta.text, "logprobs": logprobs}
-        return orjson.dumps({**head, **_finish_fields(finish)})
-
-    def _text_fields(self, choice: WholeChoice) -> dict[str, Any]:
-        return {"text": "".join(choice.pieces)}
+        return {"message": message, "logprobs": self._written_logprobs(choice.logprobs)}

@@ -1,8 +1,9 @@
 """What every API's way of writing an answer has in common: what it is told beforehand, and what it must be able to write.
 
-`sse` writes OpenAI's chunks, `responses_wire` and `messages_wire` the events of the other two APIs. `routes/answer` calls them.
+`sse` and `completion_wire` write OpenAI's chunks, `responses_wire` and `messages_wire` the events of the other two APIs. `routes/answer` calls them.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
@@ -15,7 +16,8 @@ from ..finish import Finish
 from ..generation import ChoiceDelta
 from ..parsing.answer_parts import AnswerParts
 from ..sampling import GenerationPlan
-from .logprobs import LogprobsWriter
+from .logprobs import LogprobsWriter, PromptLogprobs
+from .token_counts import TokenCounts
 
 DONE = b"data: [DONE]\n\n"
 
@@ -24,20 +26,21 @@ DONE = b"data: [DONE]\n\n"
 class AnswerHead:
     """What is known of an answer before its first token.
 
-    `id` is without the API's prefix; `created` is in seconds since 1970; `logprobs` is None where none were asked for.
+    `id` is without the API's prefix; `created` is in seconds since 1970; `logprobs` is None where none were asked for, and
+    so is `prompt_logprobs`. `plan` is the first prompt's; `counts` go on while the answer comes.
     """
 
     id: str
     model: str
     created: int
     plan: GenerationPlan
-    num_prompt_tokens: int
+    prompts: Sequence[list[int]]
+    counts: TokenCounts
     include_usage: bool = False
+    # In every chunk, not only in the last one.
+    continuous_usage: bool = False
     logprobs: LogprobsWriter | None = None
-
-    @property
-    def num_choices(self) -> int:
-        return self.plan.sampling.n * self.plan.copies
+    prompt_logprobs: LogprobsWriter | None = None
 
 
 @dataclass(slots=True)
@@ -46,6 +49,7 @@ class WholeChoice:
 
     pieces: list[str] = field(default_factory=list)
     logprobs: list[TokenLogprobs] = field(default_factory=list)
+    prompt_logprobs: PromptLogprobs = ()
     finish: Finish | None = None
     # Set where the text was read by parsers; `pieces` are then the content in it.
     parts: AnswerParts | None = None
@@ -55,15 +59,40 @@ class WholeChoice:
         self.pieces.append(delta.text)
         self.logprobs += delta.logprobs
         self.finish = delta.finish
+        if delta.prompt is not None:
+            self.prompt_logprobs = delta.prompt.logprobs
         if delta.parsed is not None:
             self.parts = AnswerParts() if self.parts is None else self.parts
             self.parts.add(delta.parsed)
+
+    @property
+    def mean_logprob(self) -> float:
+        """By token, of those that are listed."""
+        if not self.logprobs:
+            return -math.inf
+        return sum(token.step.sampled for token in self.logprobs) / len(self.logprobs)
+
+
+def best_choices(choices: Sequence[WholeChoice], plan: GenerationPlan) -> list[WholeChoice]:
+    """Of each prompt's choices those that are returned: the ones with the highest log-probability by token, best first.
+
+    Where every choice is returned, they stay in their order.
+    """
+    if plan.num_choices == plan.num_returned:
+        return list(choices)
+    best = []
+    for start in range(0, len(choices), plan.num_choices):
+        of_prompt = choices[start : start + plan.num_choices]
+        ranked = sorted(of_prompt, key=lambda choice: choice.mean_logprob, reverse=True)
+        best += ranked[: plan.num_returned]
+    return best
 
 
 class Wire(Protocol):
     """How one request's answer is written, as a stream or whole.
 
-    A stream is `opening`, `delta` for each delta, then `closing`, or `error` where it fails after its first event.
+    A stream is `opening`, `delta` for each delta, then `closing`, or `error` where it fails after its first event. The head's
+    counts know each delta before the wire does.
     """
 
     def opening(self) -> bytes:
@@ -74,8 +103,8 @@ class Wire(Protocol):
         """The events of one delta."""
         ...
 
-    def closing(self, num_tokens: int) -> bytes:
-        """The last events; `num_tokens` were generated, those of every choice together."""
+    def closing(self) -> bytes:
+        """The last events."""
         ...
 
     def error(self, exc: RequestError) -> bytes:
@@ -88,20 +117,6 @@ class Wire(Protocol):
 
 
 MakeWire = Callable[[AnswerHead], Wire]
-
-
-def usage(num_prompt_tokens: int, num_completion_tokens: int) -> dict[str, int]:
-    """OpenAI's usage object; completion tokens are those generated, the end token included."""
-    return {
-        "prompt_tokens": num_prompt_tokens,
-        "completion_tokens": num_completion_tokens,
-        "total_tokens": num_prompt_tokens + num_completion_tokens,
-    }
-
-
-def num_generated_tokens(choices: Sequence[WholeChoice]) -> int:
-    """How many tokens were generated for `choices`."""
-    return sum(choice.finish.num_tokens for choice in choices if choice.finish is not None)
 
 
 def event(data: Any) -> bytes:

@@ -1,4 +1,7 @@
-"""One real server for the session: `endturn serve` as a process of its own, on vLLM and the demo's weights."""
+"""Real servers for the session, each `endturn serve` as a process of its own, on vLLM: the demo, and SmolLM2-Instruct where it is asked for.
+
+They run one after the other, and before the tests that start engines of their own.
+"""
 
 import os
 import subprocess
@@ -13,8 +16,12 @@ import pytest
 
 from tests.ports import free_port
 
+from .smollm2 import SERVE_FLAGS, smollm2_model
+
 ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 280
+# What clients of SmolLM2's server send.
+API_KEY = "sk-test"
 
 
 @dataclass
@@ -24,6 +31,9 @@ class Process:
     popen: "subprocess.Popen[bytes]"
     url: str
     log: Path
+
+
+_SMOLLM2 = pytest.StashKey[Process]()
 
 
 def start(log: Path, *flags: str, model: str = "demo") -> Process:
@@ -45,16 +55,34 @@ def start(log: Path, *flags: str, model: str = "demo") -> Process:
     pytest.fail(f"the server did not start:\n{log.read_text()[-3000:]}")
 
 
+def end(process: Process) -> None:
+    """Ask the server to end, and wait until it has."""
+    if process.popen.poll() is None:
+        process.popen.terminate()
+        try:
+            process.popen.wait(60)
+        except subprocess.TimeoutExpired:
+            process.popen.kill()
+
+
 @pytest.fixture(scope="session")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
     made = start(tmp_path_factory.mktemp("server") / "log")
     yield made
-    if made.popen.poll() is None:
-        made.popen.terminate()
-        try:
-            made.popen.wait(60)
-        except subprocess.TimeoutExpired:
-            made.popen.kill()
+    end(made)
+
+
+@pytest.fixture(scope="session")
+def smollm2(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> Iterator[Process]:
+    """SmolLM2-135M-Instruct with a template that shows tools, behind hermes' parser and API_KEY."""
+    log = tmp_path_factory.mktemp("smollm2") / "log"
+    flags = [*SERVE_FLAGS, "--api-key", API_KEY]
+    made = start(log, *flags, model=str(smollm2_model()))
+    request.config.stash[_SMOLLM2] = made
+    yield made
+    end(made)
 
 
 @pytest.fixture
@@ -63,14 +91,20 @@ def client(process: Process) -> Iterator[httpx.Client]:
         yield made
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests of the session's server first, then what ends it, then those with an engine of their own: one at a time."""
-
-    def turn(item: pytest.Item) -> int:
-        if Path(__file__).parent not in item.path.parents:
-            return 0
-        if "process" not in getattr(item, "fixturenames", ()):
-            return 3
+def turn(item: pytest.Item) -> int:
+    """The session's server, then what ends it, then SmolLM2's server, then tests with an engine of their own."""
+    names = getattr(item, "fixturenames", ())
+    if Path(__file__).parent not in item.path.parents:
+        return 0
+    if "process" in names:
         return 2 if item.get_closest_marker("ends_server") else 1
+    return 3 if "smollm2" in names else 4
 
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=turn)
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if turn(item) == 4 and (made := item.config.stash.get(_SMOLLM2, None)):
+        end(made)

@@ -1,5 +1,6 @@
 """Guards and client stops on real weights: several choices, loops, and stops that stay in the text."""
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2 as httpx
@@ -46,6 +47,18 @@ def test_a_clients_own_repetition_detection_ends_a_cycle_of_tokens(client: httpx
     )
     assert made["choices"][0]["stop_detail"]["kind"] == "repetition"
     assert made["usage"]["completion_tokens"] < 200
+
+
+def test_seeded_requests_with_long_prompts_do_not_end_the_engine(client: httpx.Client) -> None:
+    """Together longer than a step's budget: vLLM's CPU build dies of a seeded prompt that is computed in chunks."""
+
+    def ask(seed: int) -> int:
+        body = {"model": "demo", "prompt": [236743 + seed] * 1900, "seed": seed, "max_tokens": 2}
+        return client.post("/v1/completions", json=body).status_code
+
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(ask, range(4))) == [200] * 4
+    assert client.get("/health").status_code == 200
 
 
 def test_a_stop_string_stays_where_the_client_asks_for_it(client: httpx.Client) -> None:

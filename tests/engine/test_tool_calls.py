@@ -1,23 +1,18 @@
-"""Demanded tool calls on the real engine, whole and streamed, by the openai client: the demo's model behind hermes' parser.
+"""Demanded tool calls on the real engine, whole and streamed, by the openai client: SmolLM2-Instruct behind hermes' parser.
 
 It was never trained for tools: what holds its calls to the tools' schemas is the engine.
 """
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openai
 import pytest
 
-from .conftest import Process, start
+from .conftest import API_KEY, Process
+from .smollm2 import NAME
 
-TEMPLATE = (
-    "{{ bos_token }}{% for tool in tools or [] %}Tool: {{ tool | tojson }}\n{% endfor %}"
-    "{% for m in messages %}{{ m.role }}: {{ m.content or '' }}{% for call in m.tool_calls or [] %}<tool_call>\n"
-    "{{ call.function | tojson }}\n</tool_call>{% endfor %}{{ '\\n' }}{% endfor %}assistant: "
-)
 NAMES = {"type": "string", "enum": ["Paris", "Bern"]}
 TOOLS: list[Any] = [
     {
@@ -37,21 +32,15 @@ TOOLS: list[Any] = [
 MESSAGES: list[Any] = [{"role": "user", "content": "How is the weather in Bern?"}]
 
 
-@pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[openai.OpenAI]:
-    path: Path = tmp_path_factory.mktemp("tools")
-    (path / "tools.jinja").write_text(TEMPLATE)
-    flags = ["--chat-template", str(path / "tools.jinja"), "--tool-call-parser", "hermes"]
-    process: Process = start(path / "log", *flags, "--enable-auto-tool-choice")
-    with openai.OpenAI(base_url=f"{process.url}/v1", api_key="none", timeout=120) as made:
+@pytest.fixture
+def client(smollm2: Process) -> Iterator[openai.OpenAI]:
+    with openai.OpenAI(base_url=f"{smollm2.url}/v1", api_key=API_KEY, timeout=120) as made:
         yield made
-    process.popen.terminate()
-    process.popen.wait(60)
 
 
 def ask(client: openai.OpenAI, **fields: Any) -> tuple[list[tuple[str, Any]], str]:
     """Calls and finish reason; the stream must say the same as the whole answer."""
-    body = {"model": "demo", "messages": MESSAGES, "tools": TOOLS, "temperature": 0, **fields}
+    body = {"model": NAME, "messages": MESSAGES, "tools": TOOLS, "temperature": 0, **fields}
     body |= {"max_tokens": 200}
     [choice] = client.chat.completions.create(**body).choices
     calls = [(c.function.name, c.function.arguments) for c in choice.message.tool_calls or []]
@@ -82,13 +71,12 @@ def test_a_tool_that_is_named_is_called(client: openai.OpenAI) -> None:
 
 
 def test_a_result_goes_back_to_the_model_and_auto_may_answer_in_text(client: openai.OpenAI) -> None:
-    call = {"name": "weather", "arguments": '{"city": "Bern"}'}
-    history = [
-        *MESSAGES,
-        {"role": "assistant", "tool_calls": [{"id": "1", "type": "function", "function": call}]},
-        {"role": "tool", "tool_call_id": "1", "content": "sunny"},
-    ]
-    [choice] = client.chat.completions.create(
-        model="demo", messages=history, tools=TOOLS, max_tokens=8, temperature=0
-    ).choices
+    asked: dict[str, Any] = {"model": NAME, "tools": TOOLS, "max_tokens": 64, "temperature": 0}
+    called = client.chat.completions.create(messages=MESSAGES, tool_choice="required", **asked)
+    message = called.choices[0].message
+    [call, *_] = message.tool_calls or []
+    result = {"role": "tool", "tool_call_id": call.id, "content": "sunny"}
+    # As the documentation does it: the SDK's own message is sent back.
+    history: list[Any] = [*MESSAGES, message, result]
+    [choice] = client.chat.completions.create(messages=history, **asked).choices
     assert choice.message.content or choice.message.tool_calls

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from server.parsing.port import (
     EngineReasoning,
+    NamedTool,
     ParsedDelta,
     ParseRequest,
     ToolCallDelta,
@@ -20,16 +21,17 @@ class MarkupParsers:
 
     def plan(self, request: ParseRequest, prompt_token_ids: Sequence[int]) -> "MarkupPlan":
         self.asked.append(request)
-        return MarkupPlan(self._late)
+        return MarkupPlan(self._late, named=isinstance(request.demand, NamedTool))
 
 
 class MarkupPlan:
     structured: StructuredOutput | None = None
     skips_special_tokens = True
     reasoning: EngineReasoning | None = None
-    finishes_with_calls = True
+    tells_reasoning = True
 
-    def __init__(self, late: ParsedDelta) -> None:
+    def __init__(self, late: ParsedDelta, *, named: bool = False) -> None:
+        self.finishes_with_calls = not named
         self._late = late
 
     def parser(self, *, in_pieces: bool) -> "MarkupParser":

@@ -20,6 +20,7 @@ from server.prompt import PromptRenderer
 from server.routes import Server
 from server.served_model import ServedModel
 from server.settings import Settings
+from server.tenancy import read_keys
 from server.watchdog import Watchdog
 from tests.fakes import ScriptedEngine, served
 
@@ -50,9 +51,10 @@ async def running(
     renderer: PromptRenderer,
     *models: ServedModel,
     tracers: Sequence[RequestObserver] = (),
+    engine: ScriptedEngine | None = None,
     **settings: Any,
 ) -> AsyncIterator[Running]:
-    engine = ScriptedEngine()
+    engine = ScriptedEngine() if engine is None else engine
     base = served("base-model", label="base", profile=None)
     limits = Settings(model="base-model", **settings)
     server = Server(
@@ -63,6 +65,7 @@ async def running(
         metrics=Metrics(CollectorRegistry()),
         lifecycle=Lifecycle(),
         tracers=tracers,
+        keys=read_keys(limits),
         watchdog=Watchdog(
             deadline_s=limits.deadline_s, stall_timeout_s=limits.stall_timeout_s or None
         ),

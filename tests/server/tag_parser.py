@@ -96,6 +96,10 @@ class TagPlan:
     parsers: list[TagParser] = field(default_factory=list)
 
     @property
+    def tells_reasoning(self) -> bool:
+        return self.reasons
+
+    @property
     def finishes_with_calls(self) -> bool:
         return not isinstance(self.request.demand, NamedTool)
 

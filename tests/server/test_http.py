@@ -9,7 +9,7 @@ import pytest
 
 from server.errors import EngineDeadError, InvalidRequest
 from server.prompt import PromptRenderer
-from tests.fakes import BOS, EOS, IM_END, delta, ids, served
+from tests.fakes import BOS, EOS, IM_END, TEMPLATE, delta, ids, served
 from tests.server.running import Running, running
 
 
@@ -106,7 +106,7 @@ async def test_completions_take_text_and_ids(renderer: PromptRenderer) -> None:
         assert "".join(chunk["choices"][0]["text"] for chunk in chunks) == "ok"
 
 
-@pytest.mark.parametrize("prompt", [[259], ["a", "b"], [], [1, "a"], ""])
+@pytest.mark.parametrize("prompt", [[259], [], [1, "a"], ""])
 async def test_completion_prompts_that_are_refused(renderer: PromptRenderer, prompt: Any) -> None:
     async with running(renderer) as run:
         body = {"model": "chat", "prompt": prompt, "add_special_tokens": False}
@@ -114,11 +114,32 @@ async def test_completion_prompts_that_are_refused(renderer: PromptRenderer, pro
         assert (reply.status_code, reply.json()["error"]["param"][:6]) == (400, "prompt")
 
 
-async def test_content_parts_are_joined(renderer: PromptRenderer) -> None:
+async def test_content_parts_are_lines(renderer: PromptRenderer) -> None:
     async with running(renderer) as run:
         parts = [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]
         await run.chat(messages=[{"role": "user", "content": parts}], stop=["x", "x"])
-        assert run.engine.requests[0].prompt_token_ids == [BOS, *ids("user: ab\nassistant: ")]
+        assert run.engine.requests[0].prompt_token_ids == [BOS, *ids("user: a\nb\nassistant: ")]
+
+
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        (TEMPLATE, "system: s\n\nd\nuser: hi\n"),
+        (
+            TEMPLATE.replace("'system'", "'system', 'developer'"),
+            "system: s\nuser: hi\ndeveloper: d\n",
+        ),
+    ],
+    ids=["a template without it", "one that has it"],
+)
+async def test_developer_is_a_system_role_where_the_template_does_not_know_it(
+    renderer: PromptRenderer, template: str, said: str
+) -> None:
+    async with running(renderer, served(template=template)) as run:
+        turns = (("system", "s"), ("user", "hi"), ("developer", "d"))
+        await run.chat(messages=[{"role": role, "content": text} for role, text in turns])
+        asked = run.engine.requests[0].prompt_token_ids
+        assert asked == [BOS, *ids(said + "assistant: ")]
 
 
 async def test_models_tokens_and_operations(renderer: PromptRenderer) -> None:

@@ -79,7 +79,7 @@ async def test_text_completion_has_the_older_form(renderer: PromptRenderer) -> N
             first = choices[0]["logprobs"]
             assert first["tokens"][0] == "h"
             assert first["token_logprobs"][0] == -1.0
-            assert first["top_logprobs"][0] == {"B": -0.5}
+            assert first["top_logprobs"][0] == {"B": -0.5, "h": -1.0}, "one more: the token itself"
             assert first["text_offset"][0] == 0
 
 

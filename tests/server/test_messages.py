@@ -153,7 +153,7 @@ async def test_answer_of_nothing_is_an_empty_block(renderer: PromptRenderer) -> 
         assert len(raw_events((await raw(run, stream=True)).text)) == 5
 
 
-async def test_blocks_are_joined_and_thoughts_dropped(renderer: PromptRenderer) -> None:
+async def test_blocks_are_lines_and_thoughts_are_dropped(renderer: PromptRenderer) -> None:
     async with asking(renderer) as (run, api):
         messages: Any = [
             {"role": "user", "content": [{"type": "text", "text": t} for t in "ab"]},
@@ -172,7 +172,7 @@ async def test_blocks_are_joined_and_thoughts_dropped(renderer: PromptRenderer) 
             messages=messages,
             system=[{"type": "text", "text": "s", "cache_control": {"type": "ephemeral"}}],
         )
-        said = "system: s\nuser: ab\nassistant: c\nuser: d\nassistant: "
+        said = "system: s\nuser: a\nb\nassistant: c\nuser: d\nassistant: "
         assert run.engine.requests[0].prompt_token_ids == [BOS, *ids(said)]
 
 
@@ -226,6 +226,21 @@ async def test_thoughts_and_calls_are_blocks_of_their_own(
     opened = [e["index"] for e in events if e["type"].endswith(("block_start", "block_stop"))]
     assert opened == [0, 0, 1, 1, 2, 2, 3, 3]
     assert parsers.asked[0].tools[0]["function"]["parameters"] == TOOL["input_schema"]
+
+
+async def test_a_tool_that_was_named_is_used_too(renderer: PromptRenderer) -> None:
+    """Chat ends such an answer as `stop`; Anthropic's clients look for `tool_use`."""
+    model = served(parsers=MarkupParsers(), template=TOOL_TEMPLATE)
+    async with asking(renderer, model) as (run, api):
+        script = (*(delta(char) for char in '@look({"q":1})'), delta([EOS], "stop"))
+        choice: Any = {"type": "tool", "name": TOOL["name"]}
+        asked: Any = {"model": "chat", "max_tokens": 40, "messages": HI, "tools": [TOOL]}
+        run.engine.enqueue(*script)
+        whole = await api.messages.create(tool_choice=choice, **asked)
+        run.engine.enqueue(*script)
+        async with api.messages.stream(tool_choice=choice, **asked) as stream:
+            streamed = await stream.get_final_message()
+    assert whole.stop_reason == streamed.stop_reason == "tool_use"
 
 
 async def test_arguments_that_are_no_object_are_not_lost(renderer: PromptRenderer) -> None:

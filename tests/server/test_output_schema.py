@@ -35,8 +35,22 @@ def nested(depth: int) -> dict[str, Any]:
             {"type": "json_schema", "json_schema": {"name": "a", "schema": SCHEMA, "strict": True}},
             StructuredOutput(kind="json", text=TEXT),
         ),
+        (
+            {"type": "structural_tag", "format": {"type": "any_text"}},
+            StructuredOutput(
+                kind="structural_tag",
+                text='{"type":"structural_tag","format":{"type":"any_text"}}',
+            ),
+        ),
+        (
+            {"type": "structural_tag", "structures": [], "triggers": ["<"]},
+            StructuredOutput(
+                kind="structural_tag",
+                text='{"type":"structural_tag","structures":[],"triggers":["<"]}',
+            ),
+        ),
     ],
-    ids=["text", "json_object", "json_schema"],
+    ids=["text", "json_object", "json_schema", "structural_tag", "older structural_tag"],
 )
 def test_response_formats(body: dict[str, Any], constraint: StructuredOutput | None) -> None:
     assert ResponseFormat.model_validate(body).constraint == constraint
@@ -45,15 +59,17 @@ def test_response_formats(body: dict[str, Any], constraint: StructuredOutput | N
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        ({"type": "xml"}, "Input should be 'text', 'json_object' or 'json_schema'"),
+        ({"type": "xml"}, "Input should be 'text', 'json_object', 'json_schema' or"),
         ({"type": "json_schema"}, "needs the field json_schema"),
         ({"type": "json_schema", "json_schema": {"name": "a"}}, "Field required"),
         (
             {"type": "json_schema", "json_schema": {"name": "a", "schema": nested(99)}},
             "nest at most",
         ),
+        ({"type": "structural_tag", "structures": []}, "needs format, or structures and"),
+        ({"type": "structural_tag", "format": nested(99)}, "nest at most"),
     ],
-    ids=["type", "no schema", "no schema in it", "too deep"],
+    ids=["type", "no schema", "no schema in it", "too deep", "half a tag", "too deep a tag"],
 )
 def test_wrong_response_formats(body: dict[str, Any], problem: str) -> None:
     with pytest.raises(ValidationError, match=problem):

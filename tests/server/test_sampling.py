@@ -9,7 +9,8 @@ from adapters.chat_profile import SamplingDefaults
 from server.engine import RepetitionDetection, Sampling
 from server.errors import InvalidRequest
 from server.sampling import GenerationPlan, plan_generation
-from server.schema.chat import ChatCompletionRequest, CompletionRequest
+from server.schema.chat import ChatCompletionRequest
+from server.schema.completions import CompletionRequest
 from server.served_model import ServedModel, TemplateTurns
 from server.stopping import LoopSettings
 from tests.fakes import EOS, IM_END, profile, served
@@ -269,8 +270,8 @@ def test_loop_guards_are_on_by_default_with_and_without_a_profile() -> None:
 
 
 def test_a_profile_may_set_when_text_is_a_loop() -> None:
-    near = {"prose": 500, "other": 2_000, "exact": 700, "min_ratio": 9.0}
+    near = {"prose": 500, "other": 2_000, "exact": 700, "min_ratio": 9.0, "prose_ratio": 40.0}
     made = plan(served(profile=profile(guard={"repetition": {"near": near}})))
     assert made.near_loops == replace(
-        LoopSettings(), prose=500, other=2_000, exact=700, min_ratio=9.0
+        LoopSettings(), prose=500, other=2_000, exact=700, min_ratio=9.0, prose_ratio=40.0
     )

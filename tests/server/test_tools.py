@@ -17,7 +17,8 @@ from server.parsing.structured_output import StructuredOutput
 from server.parsing.token_reader import TokenReader
 from server.prompt import PromptRenderer, reads_tools
 from server.sampling import plan_generation
-from server.schema.chat import ChatCompletionRequest, CompletionRequest
+from server.schema.chat import ChatCompletionRequest
+from server.schema.completions import CompletionRequest
 from server.serving import _with_parsers
 from server.settings import Settings
 from tests.fakes import EOS, IM_END, delta, ids, profile, served

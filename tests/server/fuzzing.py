@@ -1,0 +1,307 @@
+"""Requests that schemathesis makes of the OpenAPI document, sent to a real uvicorn over an engine that answers everything.
+
+A request that is valid by the document must be answered, or refused for one of the reasons in `REASONS`, which JSON Schema
+cannot say. One that is not must be refused. Nothing may fail, hang, or answer other than described.
+`python -m tests.server.fuzzing 5000` sends that many, and prints what came of them.
+"""
+
+import asyncio
+import copy
+import random
+import re
+import sys
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import count, islice
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+import hypothesis
+import orjson
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase
+from hypothesis.errors import Unsatisfiable
+from hypothesis.strategies import SearchStrategy
+from schemathesis import Case, GenerationMode, Response
+from schemathesis.checks import not_a_server_error
+from schemathesis.config import GenerationConfig
+from schemathesis.core.failures import FailureGroup
+from schemathesis.schemas import APIOperation
+from schemathesis.specs.openapi.checks import (
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from server.prompt import PromptRenderer
+from tests.fakes import served
+from tests.server.markup_parsers import MarkupParsers
+from tests.server.openapi_reading import Document
+from tests.server.running import running
+from tests.server.talking_engine import TalkingEngine
+
+MODEL = "chat"
+# Shows whatever it is given, and refuses nothing.
+TEMPLATE = (
+    "{% for tool in tools or [] %}{{ tool.function.name }}\n{% endfor %}{% for m in messages %}{{ m.role }}: "
+    "{{ m.content or '' }}{% for c in m.tool_calls or [] %}{{ c.function.name }}{{ c.function.arguments }}{% endfor %}\n"
+    "{% endfor %}assistant: "
+)
+TIMEOUT_S = 20.0
+CHECKS = [
+    not_a_server_error,
+    status_code_conformance,
+    content_type_conformance,
+    response_headers_conformance,
+    response_schema_conformance,
+]
+# How a wrong body is refused.
+REFUSED = (400, 413, 415)
+# The generator cannot do with all the rules of this kind together; what it makes is held against all of them.
+TOO_RULED = "ChatCompletionRequest"
+
+
+@dataclass(frozen=True)
+class Reason:
+    """Why a request that is valid by the document may be refused all the same: status, and what the message says."""
+
+    name: str
+    status: int
+    message: str
+
+
+# What depends on the served model, on other values of the request, or on what is in a text.
+REASONS = (
+    Reason("no such model", 404, r"the model .* does not exist"),
+    Reason("stored response", 404, r"response .* is not here"),
+    Reason("not in the vocabulary", 400, r"not in this model's vocabulary|no token id below"),
+    Reason("no room in the context", 400, r"which leaves no room for an answer"),
+    Reason("min_tokens over the limit", 400, r"^min_tokens: \d+ is over the most"),
+    Reason("best_of against n or stream", 400, r"^best_of: "),
+    Reason("too many choices together", 400, r"^prompt: .* a request is for .* at most"),
+    Reason(
+        "text is no JSON object",
+        400,
+        r"must be a JSON object as text|not valid JSON|a JSON schema must be",
+    ),
+    Reason("the same tool name twice", 400, r"^tools: each needs a name of its own"),
+    Reason("a tool that is not there", 400, r"^tool_choice: there is no tool"),
+    Reason("pattern sizes", 400, r"min_pattern_size must not be over max_pattern_size"),
+    Reason(
+        "the template refuses",
+        400,
+        r"^the chat template refuses these messages|has no place for tools",
+    ),
+    Reason("nothing to tokenise", 400, r"^prompt: it has no tokens"),
+)
+
+
+@dataclass
+class Tally:
+    """What came of the requests to one endpoint."""
+
+    sent: int = 0
+    valid: int = 0
+    statuses: Counter[int] = field(default_factory=Counter)
+    reasons: Counter[str] = field(default_factory=Counter)
+    streams: int = 0
+    problems: list[str] = field(default_factory=list)
+
+
+async def fuzz(renderer: PromptRenderer, number: int, *, seed: int) -> dict[str, Tally]:
+    """Send `number` requests, and say what came of them, by endpoint."""
+    model = served(MODEL, template=TEMPLATE, parsers=MarkupParsers())
+    async with running(renderer, model, engine=TalkingEngine()) as run:
+        document = (await run.client.get("/openapi.json")).json()
+        fuzzer = Fuzzer(str(run.client.base_url), document, seed=seed)
+        await asyncio.to_thread(fuzzer.run, number)
+    return fuzzer.tallies
+
+
+class Fuzzer:
+    """Sends requests to the server at `url`, whose document this is."""
+
+    def __init__(self, url: str, document: dict[str, Any], *, seed: int) -> None:
+        self._url = url
+        self._seed = seed
+        self._random = random.Random(seed)  # noqa: S311  (repeatable)
+        self._document = Document(document)
+        self._session = requests.Session()
+        self.tallies: dict[str, Tally] = {}
+        config = schemathesis.Config.from_dict({"max-stream-events": 1 << 20})
+        schema = schemathesis.openapi.from_dict(_with_fewer_rules(document), config=config)
+        self._operations = [result.ok() for result in schema.get_all_operations()]
+
+    def run(self, number: int) -> None:
+        """Send so many requests or a few more, most of them with bodies; about half of them are meant to be wrong."""
+        weights = [10 if "requestBody" in op.definition.raw else 1 for op in self._operations]
+        for operation, weight in zip(self._operations, weights, strict=True):
+            tally = self.tallies.setdefault(operation.label, Tally())
+            share = -(-number * weight // sum(weights))
+            for case in islice(self._cases(operation, share), share):
+                self._send(case, tally)
+
+    def _cases(self, operation: APIOperation[Any, Any, Any, Any], number: int) -> Iterator[Case]:
+        """As many or more: a request at the bounds of what is valid, a right one and a wrong one in turn."""
+        modes = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
+        bounds = operation.schema.iter_coverage_cases(
+            operation, generation_modes=modes, generation_config=GenerationConfig()
+        )
+        turns = [bounds, *(self._drawn(operation, mode, number // 3 + 1) for mode in modes)]
+        while turns:
+            for turn in list(turns):
+                case = next(turn, None)
+                if case is None:
+                    turns.remove(turn)
+                else:
+                    yield case
+
+    def _drawn(
+        self, operation: APIOperation[Any, Any, Any, Any], mode: GenerationMode, batch: int
+    ) -> Iterator[Case]:
+        strategy = operation.as_strategy(generation_mode=mode)
+        for turn in count(self._seed):
+            try:
+                yield from _drawn_cases(strategy, batch, turn)
+            except Unsatisfiable:  # there is nothing about it that could be wrong
+                return
+
+    def _send(self, case: Case, tally: Tally) -> None:
+        tally.sent += 1
+        case.body = self._usable(case.body)
+        try:
+            response = case.call(base_url=self._url, session=self._session, timeout=TIMEOUT_S)
+        except requests.Timeout:
+            tally.problems.append(f"no answer in {TIMEOUT_S} s: {_shown(case)}")
+            return
+        tally.statuses[response.status_code] += 1
+        problems = list(self._problems(case, response, tally))
+        try:
+            case.validate_response(response, checks=CHECKS)
+        except FailureGroup as exc:
+            problems += [str(failure) for failure in exc.exceptions]
+        tally.problems += [f"{problem}: {_shown(case)}" for problem in problems]
+
+    def _usable(self, body: Any) -> Any:
+        """The body, nine times in ten for a model there is; its whole numbers written as such."""
+        if (
+            isinstance(body, dict)
+            and isinstance(body.get("model"), str)
+            and self._random.random() < 0.9
+        ):
+            body = {**body, "model": MODEL}
+        return _whole_numbers(body)
+
+    def _problems(self, case: Case, response: Response, tally: Tally) -> Iterator[str]:
+        sent = response.request
+        path = unquote(urlsplit(str(sent.url)).path)
+        headers = {name.lower(): value[0] for name, value in response.headers.items()}
+        yield from self._document.response_problems(
+            str(sent.method), path, response.status_code, headers, response.content
+        )
+        tally.streams += headers.get("content-type", "").startswith("text/event-stream")
+        operation = self._document.operation(str(sent.method), path)
+        if operation is None or response.status_code in (405, 500):
+            return
+        why = self._why_wrong(operation, sent)
+        if why:
+            if response.status_code not in REFUSED:
+                yield f"answered with {response.status_code}, though {why:.300}"
+            return
+        tally.valid += 1
+        if response.status_code >= 400:
+            yield from self._unless_for_a_reason(response, tally)
+
+    def _why_wrong(self, operation: dict[str, Any], sent: requests.PreparedRequest) -> str:
+        if "requestBody" not in operation:
+            return ""
+        if sent.headers.get("Content-Type", "").partition(";")[0] != "application/json":
+            return "it is not JSON by its header"
+        try:
+            body = orjson.loads(sent.body or b"")
+        except orjson.JSONDecodeError:
+            return "it is not JSON"
+        schema = operation["requestBody"]["content"]["application/json"]["schema"]
+        return "; ".join(self._document.schema_problems(schema, body))
+
+    def _unless_for_a_reason(self, response: Response, tally: Tally) -> Iterator[str]:
+        message = response.json()["error"]["message"]
+        for reason in REASONS:
+            if reason.status == response.status_code and re.search(reason.message, message):
+                tally.reasons[reason.name] += 1
+                return
+        yield f"valid, and refused with {response.status_code} {message!r:.300}"
+
+
+_DRAWING = hypothesis.settings(
+    database=None,
+    deadline=None,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+
+
+def _drawn_cases(strategy: SearchStrategy[Case], number: int, seed: int) -> list[Case]:
+    cases: list[Case] = []
+
+    def take(case: Case) -> None:
+        cases.append(case)
+
+    drawing = hypothesis.settings(_DRAWING, max_examples=number)
+    hypothesis.seed(seed)(drawing(hypothesis.given(case=strategy)(take)))()
+    return cases
+
+
+def _with_fewer_rules(document: dict[str, Any]) -> dict[str, Any]:
+    fewer = copy.deepcopy(document)
+    del fewer["components"]["schemas"][TOO_RULED]["allOf"]
+    return fewer
+
+
+def _whole_numbers(value: Any) -> Any:
+    """The same with 2.0 written as 2: the document says that integers are written so."""
+    if isinstance(value, dict):
+        return {name: _whole_numbers(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_whole_numbers(part) for part in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+def _shown(case: Case) -> str:
+    return f"{case.method} {case.formatted_path} {case.body!r:.1500}"
+
+
+def table(tallies: Mapping[str, Tally]) -> str:
+    """What came of the requests, a line an endpoint."""
+    lines = [
+        "| endpoint | sent | valid | streamed | statuses | valid, but refused |",
+        "|---|---|---|---|---|---|",
+    ]
+    for label, tally in tallies.items():
+        statuses = ", ".join(f"{status}: {n}" for status, n in sorted(tally.statuses.items()))
+        reasons = ", ".join(f"{name}: {n}" for name, n in tally.reasons.most_common())
+        lines.append(
+            f"| {label} | {tally.sent} | {tally.valid} | {tally.streams} | {statuses} | {reasons} |"
+        )
+    return "\n".join(lines)
+
+
+def main(number: int, seed: int) -> int:
+    """Send them, print the table, and fail where there is a problem."""
+    renderer = PromptRenderer(timeout_s=2.0, num_workers=1)
+    try:
+        tallies = asyncio.run(fuzz(renderer, number, seed=seed))
+    finally:
+        renderer.close()
+    problems = [problem for tally in tallies.values() for problem in tally.problems]
+    num_sent = sum(tally.sent for tally in tallies.values())
+    sys.stdout.write(f"{table(tallies)}\n{num_sent} requests, {len(problems)} problems\n")
+    sys.stderr.writelines(f"{problem}\n" for problem in problems[:50])
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(int(sys.argv[1]), int(sys.argv[2]) if len(sys.argv) > 2 else 0))
