@@ -10,12 +10,13 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 BUILD ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/null 2>&1 && echo cuda || echo cpu)
 LOCKS := requirements-$(BUILD).lock requirements-demo.lock requirements-dev.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
+CLIENTS := tests/clients
 COVERAGE := $(BIN)/coverage run -m pytest
 # Unit tests do not see the engine, as in an installation without an extra.
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage bench load dashboard demo-adapter demo-head lock clean
+.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load dashboard demo-adapter demo-head lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -57,6 +58,18 @@ engine: install ## tests on vLLM with the demo's weights
 
 coverage: install ## branch coverage of unit and engine tests together
 	@$(BIN)/coverage combine --quiet && $(BIN)/coverage report
+
+clients: install $(CLIENTS)/.venv/.installed ## other clients than the gate's against the real engine (first 1.5 GB from PyPI and npm)
+	@$(BIN)/python -m pytest $(CLIENTS)
+
+$(CLIENTS)/.venv/.installed: $(CLIENTS)/requirements.lock $(CLIENTS)/package-lock.json
+	@rm -f $@; $(PYTHON) -m venv $(CLIENTS)/.venv
+	@$(CLIENTS)/.venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes -r $<
+	@PATH="$(CURDIR)/$(CLIENTS)/.venv/bin:$$PATH" npm ci --prefix $(CLIENTS) --no-audit --no-fund --silent
+	@touch $@
+
+conformance: install ## the conformance table of the README, beside vLLM's own server (ARGS='--server endturn': our half)
+	@$(BIN)/python -m tests.conformance $(ARGS)
 
 bench: install ## the runaway table of the README
 	@$(BIN)/python -m tests.bench.runaway $(ARGS)
