@@ -51,7 +51,7 @@ arch: install ## import layers
 	@$(BIN)/lint-imports
 
 unit: install ## tests without vLLM and torch
-	@rm -f .coverage*; $(COVERAGE) $(HIDE) --ignore tests/engine
+	@rm -f .coverage*; $(COVERAGE) $(HIDE) --ignore tests/engine --ignore tests/clients
 
 engine: install ## tests on vLLM with the demo's weights
 	@$(COVERAGE) tests/engine

@@ -1,6 +1,6 @@
 """`POST /v1/chat/completions` on the wire: the whole completion, and the chunks of a stream."""
 
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import Field
 
@@ -23,6 +23,10 @@ class ToolCall(WireObject):
     function: CalledTool
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
 class AssistantMessage(WireObject):
     """What the assistant says."""
 
@@ -30,9 +34,7 @@ class AssistantMessage(WireObject):
     content: str | None = Field(description="Null where the answer is calls only.")
     refusal: None
     reasoning: str | None = absent("What the model thought, where a parser tells it apart.")
-    tool_calls: list[ToolCall] = Field(
-        default=[], min_length=1, json_schema_extra=lambda schema: schema.pop("default", None)
-    )
+    tool_calls: list[ToolCall] = Field(default=[], min_length=1, json_schema_extra=_without_default)
 
 
 class ChatLogprobs(WireObject):

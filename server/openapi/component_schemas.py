@@ -55,8 +55,9 @@ def component_schemas(
     """
     schemas = {**_definitions(responses, _Plain), **_definitions(requests, _RequestWords)}
     parts = {kind.__name__: kind for kind in _subclasses(RequestPart)}
-    for kind in (*requests, EndturnOptions):
-        _add_notes(schemas[kind.__name__])
+    noted: tuple[type[BaseModel], ...] = (*requests, EndturnOptions)
+    for each in noted:
+        _add_notes(schemas[each.__name__])
     for name in schemas.keys() & parts.keys():
         for kind in reversed(parts[name].__mro__):
             if kind in amendments:

@@ -105,7 +105,12 @@ def _schemas(facts: ServerFacts) -> Schema:
     answers: list[type[BaseModel]] = [
         operation.answer for operation in OPERATIONS if isinstance(operation.answer, type)
     ]
-    events = (ChatChunk, CompletionChunk, *MESSAGE_EVENTS, *RESPONSE_EVENTS)
+    events: tuple[type[BaseModel], ...] = (
+        ChatChunk,
+        CompletionChunk,
+        *MESSAGE_EVENTS,
+        *RESPONSE_EVENTS,
+    )
     return component_schemas(
         requests,
         [*answers, *events, ErrorBody, MessagesErrorBody],

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from .chat_features import MAX_TOKENS
 from .choices import num_prompt_tokens, num_tokens, streamed, texts, whole
 from .exchange import Reply
 from .feature import Check, Endpoint, accepts, expect
@@ -11,7 +12,7 @@ PROMPT = "Once upon a time"
 COMPLETIONS = Endpoint(
     name="completions",
     path="/v1/completions",
-    defaults={"model": "demo", "prompt": PROMPT, "temperature": 0, "max_tokens": 8},
+    defaults={"model": "demo", "prompt": PROMPT, "temperature": 0, "max_tokens": MAX_TOKENS},
 )
 _LISTED = ("tokens", "token_logprobs", "top_logprobs", "text_offset")
 _ONLY_A = {"allowed_token_ids": [A]}
@@ -21,7 +22,9 @@ def _is_a_completion(replies: Sequence[Reply]) -> None:
     body = replies[0].body
     expect(body["object"] == "text_completion", f"object is {body['object']}")
     [choice] = whole(replies[0])
-    expect(bool(choice.text) and choice.finish_reason == "length", "no text of 8 tokens")
+    expect(
+        bool(choice.text) and choice.finish_reason == "length", f"no text of {MAX_TOKENS} tokens"
+    )
 
 
 def _stream_is_whole(replies: Sequence[Reply]) -> None:
@@ -82,12 +85,12 @@ def _logprobs_of_prompt(replies: Sequence[Reply]) -> str | None:
 
 
 def _sixteen_tokens(replies: Sequence[Reply]) -> None:
-    expect(num_tokens(replies[0]) == 16, f"{num_tokens(replies[0])} tokens")
+    expect(num_tokens(replies[0]) == 16, "more tokens")
 
 
 def _is_picked(replies: Sequence[Reply]) -> str | None:
     number = num_tokens(replies[0])
-    return None if number > 8 else "ignored"
+    return None if number > MAX_TOKENS else "ignored"
 
 
 def _stops(replies: Sequence[Reply]) -> None:
@@ -123,7 +126,10 @@ FEATURES = (
         {"add_special_tokens": False},
     ),
     COMPLETIONS.feature(
-        "max_tokens left out: 16", _sixteen_tokens, {"max_tokens": ...}, field="max_tokens"
+        "max_tokens left out: 16",
+        _sixteen_tokens,
+        {"max_tokens": ..., "stop": "a" * 18, **_ONLY_A},
+        field="max_tokens",
     ),
     COMPLETIONS.feature("n = 2", _choices(2), {"n": 2, "temperature": 1}),
     COMPLETIONS.feature("stop: text", _stops, {"stop": "aaa", **_ONLY_A}),

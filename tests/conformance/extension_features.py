@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .chat_features import CHAT, PREFILL, QUESTION, said
+from .chat_features import CHAT, MAX_TOKENS, PREFILL, QUESTION, said
 from .choices import num_prompt_tokens, num_tokens, texts, whole
 from .exchange import Reply
 from .feature import Check, accepts, expect
@@ -14,7 +14,7 @@ def _token_ids(replies: Sequence[Reply]) -> str | None:
     body = replies[0].body
     if body["choices"][0].get("token_ids") is None:
         return "ignored"
-    expect(body["choices"][0]["token_ids"] == [A] * 8, "other ids")
+    expect(body["choices"][0]["token_ids"] == [A] * MAX_TOKENS, "other ids")
     expect(len(body["prompt_token_ids"]) == num_prompt_tokens(replies[0]), "no ids of the prompt")
     return None
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .chat_features import PREFILL, QUESTION
+from .chat_features import MAX_TOKENS, PREFILL, QUESTION
 from .exchange import Call, Reply
 from .feature import Check, Endpoint, Feature, accepts, expect, works
 from .output_features import CITY, city_schema
@@ -13,7 +13,7 @@ _DEFAULTS = {"model": "demo", "messages": [{"role": "user", "content": QUESTION}
 MESSAGES = Endpoint(
     name="messages",
     path="/v1/messages",
-    defaults={**_DEFAULTS, "max_tokens": 8, "temperature": 0},
+    defaults={**_DEFAULTS, "max_tokens": MAX_TOKENS, "temperature": 0},
 )
 COUNT = Endpoint(name="messages", path="/v1/messages/count_tokens", defaults=_DEFAULTS)
 _EVENTS = [
@@ -46,7 +46,7 @@ def _is_a_message(replies: Sequence[Reply]) -> None:
     expect((body["type"], body["role"]) == ("message", "assistant"), "not a message")
     expect(bool(_text(replies[0])), "no text")
     expect(body["stop_reason"] == "max_tokens", f"stop_reason is {body['stop_reason']}")
-    expect(body["usage"]["output_tokens"] == 8, "the usage is wrong")
+    expect(body["usage"]["output_tokens"] == MAX_TOKENS, "the usage is wrong")
 
 
 def _events_in_order(replies: Sequence[Reply]) -> None:
@@ -58,7 +58,7 @@ def _events_in_order(replies: Sequence[Reply]) -> None:
     expect("".join(deltas) == _text(whole), "another text than without a stream")
     [last] = [event for event in events if event["type"] == "message_delta"]
     expect(last["delta"]["stop_reason"] == "max_tokens", "no stop_reason")
-    expect(last["usage"]["output_tokens"] == 8, "the usage is wrong")
+    expect(last["usage"]["output_tokens"] == MAX_TOKENS, "the usage is wrong")
 
 
 def _num_input_tokens(reply: Reply) -> int:

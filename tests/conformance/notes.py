@@ -37,6 +37,7 @@ NOTES: dict[str, str] = {
     "errors: param is the field": "vLLM names some, and says body.messages",
     "errors: no model": "vLLM takes its base",
     "errors: a number in a string": "OpenAI refuses it",
+    "errors: top_logprobs over 20": "vLLM calls it logprobs, the completions' field",
     "errors: max_tokens over the context": "the answer gets what is left of the context, and stop_detail.limit says so",
     "errors: a body over the limit: 413": "vLLM has no limit, and refuses this prompt for its length",
     "errors: another content type: 415": "vLLM says 400",

@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .chat_features import QUESTION
+from .chat_features import MAX_TOKENS, QUESTION
 from .exchange import Call, Reply
 from .feature import Check, Endpoint, Feature, accepts, expect, refuses
 from .output_features import CITY, TOOLS, city_schema
@@ -12,7 +12,12 @@ from .output_features import CITY, TOOLS, city_schema
 RESPONSES = Endpoint(
     name="responses",
     path="/v1/responses",
-    defaults={"model": "demo", "input": QUESTION, "temperature": 0, "max_output_tokens": 8},
+    defaults={
+        "model": "demo",
+        "input": QUESTION,
+        "temperature": 0,
+        "max_output_tokens": MAX_TOKENS,
+    },
 )
 # Each event of a text answer, without repeats; OpenAI's order.
 _EVENTS = [

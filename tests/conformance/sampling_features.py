@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from .chat_features import CHAT
+from .chat_features import CHAT, MAX_TOKENS
 from .choices import num_tokens, streamed, texts, whole
 from .exchange import Reply
 from .feature import Check, expect
@@ -12,7 +12,7 @@ from .feature import Check, expect
 A, B = 236746, 236763
 EOS, START_OF_TURN = 1, 105
 ONLY_A = {"allowed_token_ids": [A]}
-A_OR_B = {"allowed_token_ids": [A, B], "max_tokens": 12}
+A_OR_B = {"allowed_token_ids": [A, B], "max_tokens": 8}
 
 
 def _says(text: str) -> Check:
@@ -78,8 +78,8 @@ def _shows_special_tokens(replies: Sequence[Reply]) -> None:
 
 
 _BIASED = {"logit_bias": {str(A): 100}}
-_GREEDY_AT_HEAT = {"temperature": 2.0, "max_tokens": 16}
-_AT_RANDOM = {"temperature": 1.0, "max_tokens": 16}
+_GREEDY_AT_HEAT = {"temperature": 2.0, "max_tokens": 6}
+_AT_RANDOM = {"temperature": 1.0, "max_tokens": 8}
 _LOGPROBS = {"logprobs": True, "top_logprobs": 3}
 
 SAMPLING = (
@@ -91,17 +91,17 @@ SAMPLING = (
         {"seed": 7, **_AT_RANDOM},
         {"seed": 8, **_AT_RANDOM},
     ),
-    CHAT.feature("top_p", _all_equal, {"max_tokens": 16}, {"top_p": 0.0001, **_GREEDY_AT_HEAT}),
-    CHAT.feature("top_k", _all_equal, {"max_tokens": 16}, {"top_k": 1, **_GREEDY_AT_HEAT}),
-    CHAT.feature("min_p", _all_equal, {"max_tokens": 16}, {"min_p": 1.0, **_GREEDY_AT_HEAT}),
+    CHAT.feature("top_p", _all_equal, {"max_tokens": 6}, {"top_p": 0.0001, **_GREEDY_AT_HEAT}),
+    CHAT.feature("top_k", _all_equal, {"max_tokens": 6}, {"top_k": 1, **_GREEDY_AT_HEAT}),
+    CHAT.feature("min_p", _all_equal, {"max_tokens": 6}, {"min_p": 1.0, **_GREEDY_AT_HEAT}),
     CHAT.feature("presence_penalty", _last_differs, A_OR_B, {"presence_penalty": 2.0, **A_OR_B}),
     CHAT.feature("frequency_penalty", _last_differs, A_OR_B, {"frequency_penalty": 2.0, **A_OR_B}),
     CHAT.feature(
         "repetition_penalty", _last_differs, A_OR_B, {"repetition_penalty": 2.0, **A_OR_B}
     ),
-    CHAT.feature("logit_bias", _says("a" * 8), _BIASED),
-    CHAT.feature("allowed_token_ids", _says("a" * 8), ONLY_A),
-    CHAT.feature("bad_words", _says("b" * 8), {"bad_words": ["a"], **A_OR_B, "max_tokens": 8}),
+    CHAT.feature("logit_bias", _says("a" * MAX_TOKENS), _BIASED),
+    CHAT.feature("allowed_token_ids", _says("a" * MAX_TOKENS), ONLY_A),
+    CHAT.feature("bad_words", _says("b" * 6), {"bad_words": ["a"], **A_OR_B, "max_tokens": 6}),
     CHAT.feature("logprobs + top_logprobs", _logprobs_of_each_token, _LOGPROBS),
     CHAT.feature(
         "logprobs, streamed", _streamed_logprobs, _LOGPROBS, {**_LOGPROBS, "stream": True}
@@ -116,6 +116,7 @@ SAMPLING = (
                 "min_pattern_size": 1,
                 "min_count": 4,
             },
+            "max_tokens": 8,
             **ONLY_A,
         },
     ),
@@ -142,10 +143,17 @@ STOPPING = (
     CHAT.feature(
         "min_tokens",
         _has_tokens(5),
-        {"min_tokens": 4, "stop_token_ids": [A], "logit_bias": {str(A): 100, str(B): 90}},
+        {
+            "min_tokens": 4,
+            "max_tokens": 8,
+            "stop_token_ids": [A],
+            "logit_bias": {str(A): 100, str(B): 90},
+        },
     ),
     CHAT.feature("the end token ends", _ends("", by=None), {"logit_bias": {str(EOS): 100}}),
-    CHAT.feature("ignore_eos", _has_tokens(8), {"ignore_eos": True, "logit_bias": {str(EOS): 100}}),
+    CHAT.feature(
+        "ignore_eos", _has_tokens(MAX_TOKENS), {"ignore_eos": True, "logit_bias": {str(EOS): 100}}
+    ),
     CHAT.feature(
         "skip_special_tokens: false",
         _shows_special_tokens,

@@ -109,11 +109,13 @@ class Document:
         ]
         ends = [number for number, event in enumerate(events, 1) if event["data"] == "[DONE]"]
         if "event" not in events[0] and ends != [len(events)]:
-            problems.append(f"data: [DONE] does not end the stream of {len(events)}: {body[-300:]!r}")
+            problems.append(
+                f"data: [DONE] does not end the stream of {len(events)}: {body[-300:]!r}"
+            )
         return problems
 
 
-_REQUEST_ID = {"X-Request-Id": {}}
+_REQUEST_ID: dict[str, Any] = {"X-Request-Id": {}}
 
 
 def stream_events(text: str) -> list[dict[str, Any]]:

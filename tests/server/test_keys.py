@@ -128,7 +128,7 @@ async def test_a_key_may_not_switch_guards_off_nor_jump_the_queue(
         {"name": "b", "key": "kb"},
     )
     async with running(renderer, api_key_file=path) as run:
-        off = {"endturn": {"guards": False}}
+        off: dict[str, Any] = {"endturn": {"guards": False}}
         assert (await chat(run, "ka", **off)).status_code == 400
         assert (await chat(run, "kb", **off)).status_code == 200
         for asked, wanted in ((0, 5), (-3, 5), (9, 9)):
