@@ -13,7 +13,7 @@ from ..schema.output_schema import MAX_SCHEMA_BYTES, JsonSchema, ResponseFormat,
 from ..schema.request_object import RequestPart
 from ..schema.request_parts import Message, RepetitionDetectionField
 from ..schema.tool_schema import CalledFunction, ToolFields
-from .component_schemas import Amendment, reference
+from .component_schemas import MAX_INTEGER, Amendment, reference
 from .schema_words import (
     ARRAY,
     NOT_NULL,
@@ -44,7 +44,7 @@ CALL_ID: Schema = {**TEXT, "minLength": 1, "maxLength": 256}
 TOOL_NAME: Schema = {**TEXT, "pattern": "^[A-Za-z0-9_.:/-]{1,128}$"}
 DEMANDED_CALL = "A call that is asked for needs tools."
 SOME_TOOLS: Schema = given("tools", some())
-_TOKEN_IDS = some({"type": "integer", "minimum": 0})
+_TOKEN_IDS = some({"type": "integer", "minimum": 0, "maximum": MAX_INTEGER})
 _POSITIVE: Schema = {"type": "integer", "minimum": 1}
 _BIASES: Schema = {
     **OBJECT,

@@ -22,7 +22,7 @@ from .schema_words import Schema
 
 _REF = "#/components/schemas/{model}"
 # What the reader of a body makes an integer of; a larger one is read as a number with a fraction.
-_MOST = 2**63 - 1
+MAX_INTEGER = 2**64 - 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,7 +92,7 @@ class _RequestWords(_Plain):
     def int_schema(self, schema: core_schema.IntSchema) -> JsonSchemaValue:
         made = super().int_schema(schema)
         if not made.keys() & {"maximum", "exclusiveMaximum"}:
-            made["maximum"] = _MOST
+            made["maximum"] = MAX_INTEGER
         return made
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:

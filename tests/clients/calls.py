@@ -16,7 +16,7 @@ MODEL = "smollm2"
 API_KEY = "sk-test"
 URL = sys.argv[1] if len(sys.argv) > 1 else ""
 BASE_URL = f"{URL}/v1"
-QUESTION = "Name a city in France, in one word."
+QUESTION = "What is the capital of France?"
 MESSAGES: list[Any] = [{"role": "user", "content": QUESTION}]
 MAX_TOKENS = 64
 
@@ -28,7 +28,6 @@ class City(BaseModel):
 
     name: str = Field(pattern="^[A-Z][a-z]{1,10}$")
     country: Literal["France", "Italy"]
-    visits: int = Field(ge=0, le=99)
 
 
 def weather(city: Literal["Paris", "Lyon"]) -> str:

@@ -10,7 +10,7 @@ import { z } from 'zod';
 const MODEL = 'smollm2';
 const API_KEY = 'sk-test';
 const client = new OpenAI({ baseURL: `${process.argv[2]}/v1`, apiKey: API_KEY, maxRetries: 0 });
-const messages = [{ role: 'user', content: 'Name a city in France, in one word.' }];
+const messages = [{ role: 'user', content: 'What is the capital of France?' }];
 const asked = { model: MODEL, messages, temperature: 0, max_tokens: 64 };
 const responseAsked = { model: MODEL, input: messages, temperature: 0, max_output_tokens: 64 };
 

@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from .conftest import API_KEY, Process
 from .smollm2 import NAME
 
-MESSAGES: list[Any] = [{"role": "user", "content": "Name a city in France, in one word."}]
+MESSAGES: list[Any] = [{"role": "user", "content": "What is the capital of France?"}]
 PARAMETERS = {
     "type": "object",
     "properties": {"city": {"type": "string", "enum": ["Paris", "Lyon"]}},
@@ -33,7 +33,6 @@ class City(BaseModel):
 
     name: str = Field(pattern="^[A-Z][a-z]{1,10}$")
     country: Literal["France", "Italy"]
-    visits: int = Field(ge=0, le=99)
 
 
 @pytest.fixture

@@ -19,6 +19,9 @@ from tests.guards.cases import Case, blind_legitimate, blind_loops, legitimate, 
 from tests.guards.replay_model import CONTEXT, Replayed, write_replay_model
 from tests.server.collector import Collected, collecting
 
+# All texts are said before the first test.
+pytestmark = pytest.mark.timeout(900)
+
 NAME = "replay"
 PIECE_CHARS = 16
 CASES = [

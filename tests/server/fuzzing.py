@@ -113,6 +113,7 @@ class Tally:
 
 async def fuzz(renderer: PromptRenderer, number: int, *, seed: int) -> dict[str, Tally]:
     """Send `number` requests, and say what came of them, by endpoint."""
+    await renderer.wait_until_warm()
     model = served(MODEL, template=TEMPLATE, parsers=MarkupParsers())
     async with running(renderer, model, engine=TalkingEngine()) as run:
         document = (await run.client.get("/openapi.json")).json()
@@ -191,13 +192,13 @@ class Fuzzer:
         tally.problems += [f"{problem}: {_shown(case)}" for problem in problems]
 
     def _usable(self, body: Any) -> Any:
-        """The body, nine times in ten for a model there is; its whole numbers written as such."""
-        if (
-            isinstance(body, dict)
-            and isinstance(body.get("model"), str)
-            and self._random.random() < 0.9
-        ):
-            body = {**body, "model": MODEL}
+        """The body: nine times in ten for a model there is, often streamed, its whole numbers written as such."""
+        if isinstance(body, dict):
+            body = dict(body)
+            if isinstance(body.get("model"), str) and self._random.random() < 0.9:
+                body["model"] = MODEL
+            if "stream" not in body and self._random.random() < 0.3:
+                body["stream"] = True
         return _whole_numbers(body)
 
     def _problems(self, case: Case[Any], response: Response, tally: Tally) -> Iterator[str]:

@@ -1,9 +1,9 @@
 """An engine that has an answer to every request: choices, log-probabilities and limits as they are asked for, texts in turn."""
 
-from collections.abc import AsyncGenerator, Iterator
-from itertools import cycle, zip_longest
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from itertools import cycle, islice, zip_longest
 
-from server.engine import EngineDelta, EngineRequest, PromptFacts, StepLogprobs
+from server.engine import EngineDelta, EngineFinish, EngineRequest, PromptFacts, StepLogprobs
 from tests.fakes import EOS, IM_END, ScriptedEngine, ids
 
 # Plain, thought and calls in the markup of MarkupParsers, a role marker, a loop, nothing, and a character of four bytes.
@@ -17,6 +17,7 @@ TEXTS = (
     "",
     "ü🙂",
 )
+NUM_TOGETHER = 16
 
 
 class TalkingEngine(ScriptedEngine):
@@ -40,35 +41,36 @@ class TalkingEngine(ScriptedEngine):
         return [delta for step in steps for delta in step if delta is not None]
 
     def _answer(self, request: EngineRequest, index: int, text: str) -> list[EngineDelta]:
+        sampling = request.sampling
         end = IM_END if index % 2 else EOS
-        tokens = [*ids(text), end][: request.sampling.max_tokens]
-        ends_itself = tokens[-1] == end
-        deltas = []
-        for place, token_id in enumerate(tokens):
-            is_last = place == len(tokens) - 1
-            deltas.append(
-                EngineDelta(
-                    index=index,
-                    token_ids=(token_id,),
-                    logprobs=_step(token_id, request.sampling.num_logprobs),
-                    finish_reason=("stop" if ends_itself else "length") if is_last else None,
-                    prompt=_facts(request) if place == 0 else None,
-                )
+        tokens = [*ids(text), end]
+        if end not in sampling.stop_token_ids:
+            tokens = list(islice(cycle(tokens), sampling.max_tokens))
+        tokens = tokens[: sampling.max_tokens]
+        finish: EngineFinish = "stop" if tokens[-1] in sampling.stop_token_ids else "length"
+        starts = range(0, len(tokens), NUM_TOGETHER)
+        return [
+            EngineDelta(
+                index=index,
+                token_ids=tuple(tokens[start : start + NUM_TOGETHER]),
+                logprobs=_steps(tokens[start : start + NUM_TOGETHER], sampling.num_logprobs),
+                finish_reason=finish if start == starts[-1] else None,
+                prompt=_facts(request) if start == 0 else None,
             )
-        return deltas
+            for start in starts
+        ]
 
 
-def _step(token_id: int, number: int | None) -> tuple[StepLogprobs, ...]:
-    if number is None:
-        return ()
+def _steps(token_ids: Sequence[int], number: int | None) -> tuple[StepLogprobs, ...]:
+    return () if number is None else tuple(_step(token_id, number) for token_id in token_ids)
+
+
+def _step(token_id: int, number: int) -> StepLogprobs:
     others = [other for other in range(32, 32 + number) if other != token_id]
     top = {token_id: -0.1} | {other: -1.0 - place for place, other in enumerate(others)}
-    return (StepLogprobs(dict(list(top.items())[:number]), -0.1, 1),)
+    return StepLogprobs(dict(list(top.items())[:number]), -0.1, 1)
 
 
 def _facts(request: EngineRequest) -> PromptFacts:
-    number = request.sampling.num_prompt_logprobs
-    if number is None:
-        return PromptFacts(num_cached_tokens=0)
-    steps = [step for token_id in request.prompt_token_ids for step in _step(token_id, number)]
-    return PromptFacts(num_cached_tokens=0, logprobs=(None, *steps[1:]))
+    steps = _steps(request.prompt_token_ids, request.sampling.num_prompt_logprobs)
+    return PromptFacts(num_cached_tokens=0, logprobs=(None, *steps[1:]) if steps else ())
