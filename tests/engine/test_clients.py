@@ -11,7 +11,7 @@ from typing import Any, Literal
 import anthropic
 import openai
 import pytest
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
 from .conftest import API_KEY, Process
 from .smollm2 import NAME
@@ -31,7 +31,7 @@ class City(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(pattern="^[A-Z][a-z]{1,10}$")
+    name: Literal["Paris", "Lyon"]
     country: Literal["France", "Italy"]
 
 
@@ -57,6 +57,7 @@ def test_chat(api: openai.OpenAI) -> None:
     assert whole.choices[0].finish_reason == "stop"
     assert whole.object == "chat.completion"
     assert whole.model == NAME
+    assert whole._request_id
     assert {chunk.object for chunk in chunks} == {"chat.completion.chunk"}
     assert len({chunk.id for chunk in chunks}) == 1
     assert chunks[-1].usage == whole.usage
@@ -152,10 +153,22 @@ def test_messages(claude: anthropic.Anthropic) -> None:
     assert counted.input_tokens == called.usage.input_tokens + cached
 
 
+def test_messages_are_parsed(claude: anthropic.Anthropic) -> None:
+    asked: Any = {"model": NAME, "messages": MESSAGES, "max_tokens": 64, "output_format": City}
+    whole = claude.messages.parse(**asked)
+    assert isinstance(whole.parsed_output, City)
+    assert whole.stop_reason == "end_turn"
+    assert whole._request_id
+    with claude.messages.stream(**asked) as stream:
+        assert isinstance(stream.get_final_message().parsed_output, City)
+
+
 def test_errors_of_messages_are_the_sdks_own(claude: anthropic.Anthropic) -> None:
     asked: Any = {"model": NAME, "messages": MESSAGES, "max_tokens": 8}
-    with pytest.raises(anthropic.BadRequestError):
+    with pytest.raises(anthropic.BadRequestError) as wrong:
         claude.messages.create(**asked, extra_body={"temperature": -1})
+    assert wrong.value.type == "invalid_request_error"
+    assert wrong.value.request_id
     with pytest.raises(anthropic.NotFoundError):
         claude.messages.create(**{**asked, "model": "claude-9"})
     with pytest.raises(anthropic.AuthenticationError):
