@@ -48,12 +48,17 @@ class RefusedFields(RequestPart):
     @classmethod
     def _refuse_what_is_not_built(cls, data: Any) -> Any:
         for name, harmless in cls.refused.items() if isinstance(data, dict) else ():
-            if name in data and data[name] not in harmless:
+            if name in data and not _is_one_of(data[name], harmless):
                 instead = cls.instead.get(name, "leave it out")
                 raise InvalidRequest(
                     f"{name} is not supported by this server; {instead}", param=name
                 )
         return data
+
+
+def _is_one_of(value: Any, known: tuple[Any, ...]) -> bool:
+    """As JSON has it, where true is not 1."""
+    return any(value == other and type(value) is type(other) for other in known)
 
 
 class StreamOptions(RequestPart):

@@ -81,7 +81,7 @@ def _ask_all(args: argparse.Namespace, results: dict[str, Any]) -> None:
             before = results.get(server, {}).get("verdicts", {}) if args.only else {}
             verdicts = {feature.key: before.get(feature.key, "not asked") for feature in FEATURES}
             for setup in setups(Path(name)):
-                asked = [f for f in FEATURES if f.gate in setup.gates and args.only in f.key]
+                asked = [f for f in FEATURES if f.needs in setup.answers and args.only in f.key]
                 if asked:
                     verdicts |= _ask(server, setup, asked, Path(name))
             results[server] = {**_about(server), "verdicts": verdicts}

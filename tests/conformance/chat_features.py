@@ -8,7 +8,7 @@ from .exchange import Call, Reply
 from .feature import Endpoint, Feature, accepts, expect, works
 
 QUESTION = "What does os.path.join do?"
-# Few: two cores answer every row, and the gate asks most of them again.
+# Few: a machine of two cores answers every row, twice.
 MAX_TOKENS = 4
 PREFILL = "It joins"
 
@@ -180,7 +180,7 @@ MESSAGES = (
         _longer_prompt,
         {"model": "smollm2"},
         {"messages": _CALLED, "model": "smollm2"},
-        gate="smollm2",
+        needs="smollm2",
     ),
     CHAT.feature(
         "names of participants",
@@ -236,7 +236,7 @@ ACCEPTED = tuple(
         "an unknown field" if "no_such_field" in fields else next(iter(fields)),
         accepts,
         fields,
-        gate="scripted",
+        needs="scripted",
     )
     for fields in _WITHOUT_EFFECT
 )

@@ -144,6 +144,6 @@ FEATURES = (
     COMPLETIONS.feature("prompt_logprobs", _logprobs_of_prompt, {"prompt_logprobs": 1}),
     COMPLETIONS.feature("best_of", _is_picked, {"best_of": 2, "temperature": 1}),
     COMPLETIONS.refused("suffix", {"suffix": "The end."}),
-    COMPLETIONS.feature("user", accepts, {"user": "ann"}, gate="scripted"),
-    COMPLETIONS.feature("an unknown field", accepts, {"no_such_field": 1}, gate="scripted"),
+    COMPLETIONS.feature("user", accepts, {"user": "ann"}, needs="scripted"),
+    COMPLETIONS.feature("an unknown field", accepts, {"no_such_field": 1}, needs="scripted"),
 )

@@ -6,7 +6,7 @@ from typing import Any
 from .chat_features import CHAT, said
 from .completion_features import COMPLETIONS
 from .exchange import Call, Reply
-from .feature import Check, Feature, Gate, expect, names, refusal
+from .feature import Check, Feature, Needs, expect, names, refusal
 
 # Also that of the clients of SmolLM2's server in the engine tests.
 KEY = "sk-test"
@@ -68,13 +68,13 @@ def _anthropic(status: int, kind: str) -> Check:
 
 
 def _error(
-    name: str, call: Call, check: Check, *, gate: Gate = "scripted", endpoint: str = "errors"
+    name: str, call: Call, check: Check, *, needs: Needs = "scripted", endpoint: str = "errors"
 ) -> Feature:
-    return Feature(endpoint=endpoint, name=name, calls=(call,), check=check, field="", gate=gate)
+    return Feature(endpoint=endpoint, name=name, calls=(call,), check=check, field="", needs=needs)
 
 
-def _chat(name: str, check: Check, gate: Gate = "scripted", **fields: Any) -> Feature:
-    return _error(name, CHAT.call(**fields), check, gate=gate)
+def _chat(name: str, check: Check, needs: Needs = "scripted", **fields: Any) -> Feature:
+    return _error(name, CHAT.call(**fields), check, needs=needs)
 
 
 def _post(body: str, **headers: str) -> Call:
@@ -101,7 +101,7 @@ def _of_errors(*rows: tuple[str, Check, list[dict[str, Any]]]) -> list[Feature]:
             calls=tuple(CHAT.call(**fields) for fields in asked),
             check=check,
             field="",
-            gate="scripted",
+            needs="scripted",
         )
         for name, check, asked in rows
     ]
@@ -125,7 +125,7 @@ OF_REQUESTS = (
     _chat(
         "a token id that is none",
         fails(400, "logit_bias"),
-        gate="demo",
+        needs="demo",
         logit_bias={"9999999": 1},
     ),
     _chat("max_tokens over the context", _clamped, max_tokens=1_000_000),

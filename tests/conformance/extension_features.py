@@ -80,20 +80,22 @@ _PREFILLED: dict[str, Any] = said(
 
 FEATURES = (
     CHAT.feature(
-        "return_token_ids", _token_ids, {"return_token_ids": True, **ONLY_A}, gate="scripted"
+        "return_token_ids", _token_ids, {"return_token_ids": True, **ONLY_A}, needs="scripted"
     ),
     CHAT.feature(
         "return_tokens_as_token_ids",
         _tokens_as_ids,
         {"return_tokens_as_token_ids": True, "logprobs": True, **ONLY_A},
     ),
-    CHAT.feature("return_prompt_text", _prompt_text, {"return_prompt_text": True}, gate="scripted"),
+    CHAT.feature(
+        "return_prompt_text", _prompt_text, {"return_prompt_text": True}, needs="scripted"
+    ),
     CHAT.feature(
         "logprob_token_ids", _chosen_logprobs, {"logprob_token_ids": [A, B], "logprobs": True}
     ),
     CHAT.feature("prompt_logprobs", _logprobs_of_prompt, {"prompt_logprobs": 1}),
     CHAT.feature(
-        "truncate_prompt_tokens", _prompt_has(5), {"truncate_prompt_tokens": 5}, gate="scripted"
+        "truncate_prompt_tokens", _prompt_has(5), {"truncate_prompt_tokens": 5}, needs="scripted"
     ),
     CHAT.feature(
         "add_special_tokens",
@@ -106,12 +108,14 @@ FEATURES = (
         "documents",
         accepts,
         {"documents": [{"title": "os", "text": "os.path joins."}]},
-        gate="scripted",
+        needs="scripted",
     ),
-    CHAT.feature("echo", _echoes, {"echo": True, **_PREFILLED}, gate="scripted"),
-    CHAT.feature("use_beam_search", _two_beams, {"use_beam_search": True, "n": 2}, gate="scripted"),
-    CHAT.feature("request_id", _is_the_id, {"request_id": "asked-for"}, gate="scripted"),
+    CHAT.feature("echo", _echoes, {"echo": True, **_PREFILLED}, needs="scripted"),
+    CHAT.feature(
+        "use_beam_search", _two_beams, {"use_beam_search": True, "n": 2}, needs="scripted"
+    ),
+    CHAT.feature("request_id", _is_the_id, {"request_id": "asked-for"}, needs="scripted"),
     CHAT.feature("priority", accepts, {"priority": 1}),
-    CHAT.feature("thinking_token_budget", accepts, {"thinking_token_budget": 10}, gate="scripted"),
-    CHAT.feature("vllm_xargs", accepts, {"vllm_xargs": {"name": "value"}}, gate="scripted"),
+    CHAT.feature("thinking_token_budget", accepts, {"thinking_token_budget": 10}, needs="scripted"),
+    CHAT.feature("vllm_xargs", accepts, {"vllm_xargs": {"name": "value"}}, needs="scripted"),
 )

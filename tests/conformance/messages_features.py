@@ -171,19 +171,19 @@ FEATURES = (
         "tool_choice: any",
         _uses("weather", "clock"),
         {"tool_choice": {"type": "any"}, **_TOOLS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     MESSAGES.feature(
         "tool_choice: one by name",
         _uses("clock"),
         {"tool_choice": {"type": "tool", "name": "clock"}, **_TOOLS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     MESSAGES.feature(
         "tool_choice: one by name, streamed",
         _streams_a_use,
         {"tool_choice": {"type": "tool", "name": "clock"}, "stream": True, **_TOOLS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     MESSAGES.feature(
         "tool uses and results",
@@ -191,21 +191,21 @@ FEATURES = (
         {"model": "smollm2"},
         {"model": "smollm2", "messages": _RESULTS},
         field="messages",
-        gate="smollm2",
+        needs="smollm2",
     ),
     MESSAGES.feature(
-        "metadata.user_id", accepts, {"metadata": {"user_id": "ann"}}, gate="scripted"
+        "metadata.user_id", accepts, {"metadata": {"user_id": "ann"}}, needs="scripted"
     ),
     MESSAGES.feature(
-        "thinking: disabled", accepts, {"thinking": {"type": "disabled"}}, gate="scripted"
+        "thinking: disabled", accepts, {"thinking": {"type": "disabled"}}, needs="scripted"
     ),
-    MESSAGES.feature("top_k and top_p", accepts, {"top_k": 1, "top_p": 0.5}, gate="scripted"),
+    MESSAGES.feature("top_k and top_p", accepts, {"top_k": 1, "top_p": 0.5}, needs="scripted"),
     COUNT.feature("count_tokens", _counts),
     COUNT.feature(
         "count_tokens with tools",
         _counts_more,
         {"model": "smollm2"},
         {"model": "smollm2", "tools": _TOOLS["tools"]},
-        gate="smollm2",
+        needs="smollm2",
     ),
 )

@@ -165,7 +165,7 @@ FEATURES = (
         {"model": "smollm2"},
         {"model": "smollm2", "input": _RESULTS},
         field="input",
-        gate="smollm2",
+        needs="smollm2",
     ),
     RESPONSES.refused(
         "input: an image",
@@ -198,22 +198,22 @@ FEATURES = (
         "tools: required",
         _calls("weather", "clock"),
         {"tool_choice": "required", **_FUNCTIONS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     RESPONSES.feature(
         "tools: one by name",
         _calls("clock"),
         {"tool_choice": {"type": "function", "name": "clock"}, **_FUNCTIONS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     RESPONSES.feature(
         "tools: required, streamed",
         _calls("weather", "clock"),
         {"tool_choice": "required", "stream": True, **_FUNCTIONS},
-        gate="smollm2",
+        needs="smollm2",
     ),
     RESPONSES.feature("metadata", _is_echoed, {"metadata": {"team": "docs"}}),
-    RESPONSES.feature("user", accepts, {"user": "ann"}, gate="scripted"),
+    RESPONSES.feature("user", accepts, {"user": "ann"}, needs="scripted"),
     Feature(
         endpoint="responses",
         name="store",
@@ -229,6 +229,6 @@ FEATURES = (
         calls=(Call(method="GET", path="/v1/responses/resp_1"),),
         check=refuses("resp_1"),
         field="resp_1",
-        gate="scripted",
+        needs="scripted",
     ),
 )

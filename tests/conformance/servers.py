@@ -20,7 +20,7 @@ from tests.engine.smollm2 import NAME, SERVE_FLAGS, smollm2_model
 
 from .error_features import KEY
 from .exchange import ask
-from .feature import Feature, Gate
+from .feature import Feature, Needs
 
 START_TIMEOUT_S = 300
 REQUEST_TIMEOUT_S = 120
@@ -34,7 +34,7 @@ class Setup:
     model: str
     endturn: Sequence[str]
     vllm: Sequence[str]
-    gates: frozenset[Gate]
+    answers: frozenset[Needs]
 
 
 def setups(work: Path) -> list[Setup]:
@@ -51,13 +51,13 @@ def setups(work: Path) -> list[Setup]:
             model="demo",
             endturn=["--model", "demo"],
             vllm=[*served, "--chat-template", str(template), *lora],
-            gates=frozenset({"demo", "scripted"}),
+            answers=frozenset({"demo", "scripted"}),
         ),
         Setup(
             model=NAME,
             endturn=["--model", str(smollm2_model()), *SERVE_FLAGS],
             vllm=[str(smollm2_model()), *SERVE_FLAGS, "--enable-auto-tool-choice"],
-            gates=frozenset({"smollm2"}),
+            answers=frozenset({"smollm2"}),
         ),
     ]
 
@@ -124,3 +124,5 @@ def verdict_of(client: httpx.Client, feature: Feature) -> str:
         return feature.verdict(ask(client, feature.calls))
     except httpx.TransportError:
         return "fails: the connection breaks"
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError):
+        return "differs: not of that shape"

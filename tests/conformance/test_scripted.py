@@ -16,10 +16,11 @@ from .features import FEATURES
 from .servers import client_of, verdict_of
 from .table import read_results, recorded
 
-SCRIPTED = [feature for feature in FEATURES if feature.gate == "scripted"]
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+SCRIPTED = [feature for feature in FEATURES if feature.needs == "scripted"]
 
 
-@pytest_asyncio.fixture
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def server(renderer: PromptRenderer) -> AsyncIterator[Running]:
     models = (served("demo", profile=None), served("smollm2", profile=None), served("pydoc"))
     async with running(renderer, *models, api_key=(KEY,)) as made:
