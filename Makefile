@@ -16,7 +16,7 @@ COVERAGE := $(BIN)/coverage run -m pytest
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load dashboard demo-adapter demo-head lock clean
+.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load schemathesis dashboard demo-adapter demo-head lock clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench: install ## the runaway table of the README
 
 load: install ## a runaway adapter under load for 5 minutes: clients' counts against /metrics
 	@$(BIN)/python -m tests.bench.runaway_load $(ARGS)
+
+schemathesis: install ## 5,000 requests made of the OpenAPI document (ARGS: how many, and a seed)
+	@$(BIN)/python -m tests.server.fuzzing $(or $(ARGS),5000)
 
 dashboard: install ## write the Grafana dashboard again
 	@$(BIN)/python deploy/grafana/dashboard.py

@@ -1,11 +1,11 @@
 """`POST /v1/chat/completions` on the wire: the whole completion, and the chunks of a stream."""
 
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import Field
 
 from .plain_objects import Count, Ended, ListedLogprob, PromptLogprobs, Timestamp, Usage
-from .wire_object import WireObject, absent
+from .wire_object import WireObject, absent, without_default
 
 
 class CalledTool(WireObject):
@@ -23,10 +23,6 @@ class ToolCall(WireObject):
     function: CalledTool
 
 
-def _without_default(schema: dict[str, Any]) -> None:
-    schema.pop("default", None)
-
-
 class AssistantMessage(WireObject):
     """What the assistant says."""
 
@@ -34,7 +30,7 @@ class AssistantMessage(WireObject):
     content: str | None = Field(description="Null where the answer is calls only.")
     refusal: None
     reasoning: str | None = absent("What the model thought, where a parser tells it apart.")
-    tool_calls: list[ToolCall] = Field(default=[], min_length=1, json_schema_extra=_without_default)
+    tool_calls: list[ToolCall] = Field(default=[], min_length=1, json_schema_extra=without_default)
 
 
 class ChatLogprobs(WireObject):

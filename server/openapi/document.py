@@ -15,7 +15,7 @@ from . import chat_amendments, messages_amendments, responses_amendments
 from .chat_objects import ChatChunk
 from .completion_objects import CompletionChunk
 from .component_schemas import Amendment, component_schemas
-from .error_responses import HEADERS
+from .error_responses import HEADERS, LIMIT_HEADERS
 from .messages_objects import MESSAGE_EVENTS, MessagesErrorBody
 from .operations import OPERATIONS, TAGS
 from .plain_objects import ErrorBody
@@ -75,7 +75,7 @@ def document(facts: ServerFacts) -> dict[str, Any]:
         paths.setdefault(operation.path, {})[operation.method] = described
     components: Schema = {
         "schemas": _schemas(facts),
-        "headers": HEADERS,
+        "headers": {**HEADERS, **(LIMIT_HEADERS if facts.has_keys else {})},
         "parameters": {REQUEST_ID_HEADER: _REQUEST_ID},
     }
     if facts.has_keys:

@@ -1,5 +1,7 @@
 """The responses of requests that fail, by status, in OpenAI's shape and in Anthropic's; and the headers of every response."""
 
+from collections.abc import Iterable
+
 from ..errors import RequestError, UnknownPath
 from ..observing.request_id import REQUEST_ID_HEADER
 from ..wire.messages_wire import REQUEST_ID_HEADER as ANTHROPIC_ID_HEADER
@@ -11,6 +13,7 @@ from .schema_words import Schema
 
 # These say when to try again.
 _RETRIED = frozenset({429, 503})
+_NUMBER: Schema = {"type": "integer", "minimum": 0}
 
 HEADERS: dict[str, Schema] = {
     REQUEST_ID_HEADER: {
@@ -26,9 +29,24 @@ HEADERS: dict[str, Schema] = {
     "Retry-After": {
         "description": "Seconds after which to try again.",
         "required": True,
-        "schema": {"type": "integer", "minimum": 0},
+        "schema": _NUMBER,
     },
 }
+# What is left of a key's limits, where it has some.
+LIMIT_HEADERS: dict[str, Schema] = {
+    f"x-ratelimit-{what}-{unit}": {"description": description, "schema": schema}
+    for unit in ("requests", "tokens")
+    for what, description, schema in (
+        ("limit", f"How many {unit} a minute this key may have.", _NUMBER),
+        ("remaining", f"How many {unit} are left of this minute.", _NUMBER),
+        ("reset", f"When all {unit} are back.", {"type": "string", "pattern": "^[0-9]+s$"}),
+    )
+}
+
+
+def headers_named(names: Iterable[str]) -> Schema:
+    """The `headers` of a response."""
+    return {name: {"$ref": f"#/components/headers/{name}"} for name in names}
 
 
 def shared_response(description: str, *, anthropic: bool, retried: bool = False) -> Schema:
@@ -36,8 +54,7 @@ def shared_response(description: str, *, anthropic: bool, retried: bool = False)
     names = [REQUEST_ID_HEADER]
     names += [ANTHROPIC_ID_HEADER] if anthropic else []
     names += ["Retry-After"] if retried else []
-    headers = {name: {"$ref": f"#/components/headers/{name}"} for name in names}
-    return {"description": description, "headers": headers}
+    return {"description": description, "headers": headers_named(names)}
 
 
 def status_of(kind: type[RequestError]) -> int:

@@ -21,7 +21,7 @@ from .chat_amendments import (
     TOOL_NAME,
     format_beside,
 )
-from .component_schemas import Amendment
+from .component_schemas import Amendment, reference
 from .schema_words import (
     ARRAY,
     NULL,
@@ -63,12 +63,29 @@ def _items(kinds: set[str]) -> Schema:
     return {"properties": {"content": {"items": given("type", {"enum": sorted(kinds)})}}}
 
 
+_TEXTS: Schema = {
+    "anyOf": [
+        TEXT,
+        {
+            **ARRAY,
+            "items": {
+                "allOf": [
+                    reference(TextBlock),
+                    given("type", {"const": "text"}),
+                    given("text", TEXT),
+                ]
+            },
+        },
+    ]
+}
+
 _REQUEST = Amendment(
     fields={
         **{name: not_here(here) for name, here in OTHER_NAMES.items()},
+        "system": or_null(_TEXTS),
         "tools": or_null({**ARRAY, "items": _TOOL, "maxItems": MAX_TOOLS}),
         "tool_choice": or_null(_TOOL_CHOICE),
-        "top_logprobs": {"enum": [None, 0]},
+        "top_logprobs": {"enum": [None, 0], "description": "This API has no log-probabilities."},
     },
     together=(
         when(
@@ -116,6 +133,7 @@ _BLOCK = Amendment(
             "A result says of which use.",
             given("type", {"const": "tool_result"}),
             given("tool_use_id", {**TEXT, "maxLength": 256}),
+            {"properties": {"content": or_null(_TEXTS)}},
         ),
     ),
 )
@@ -125,6 +143,5 @@ AMENDMENTS: dict[type[RequestPart], Amendment] = {
     MessagesRequest: Amendment(fields={"stop_sequences": or_null(STOPS)}),
     Turn: _TURN,
     Block: _BLOCK,
-    TextBlock: Amendment(fields={"type": {"const": "text"}}, together=(given("text", TEXT),)),
     OutputConfig: Amendment(fields={"format": {"anyOf": [format_beside(needs_name=False), NULL]}}),
 }

@@ -11,7 +11,13 @@ from ..observing.request_id import REQUEST_ID_HEADER
 from ..schema.request_object import RequestPart
 from . import event_streams
 from .component_schemas import reference
-from .error_responses import error_response, shared_response, status_of
+from .error_responses import (
+    LIMIT_HEADERS,
+    error_response,
+    headers_named,
+    shared_response,
+    status_of,
+)
 from .schema_words import Schema
 
 
@@ -100,6 +106,9 @@ class Operation:
             errors.append(Unauthorized)
         for kind in sorted(errors, key=status_of):
             made[str(status_of(kind))] = error_response(kind, anthropic=self.anthropic)
+        if needs_key and self.method == "post":
+            for response in made.values():
+                response["headers"] |= headers_named(LIMIT_HEADERS)
         return made
 
     def _success(self) -> Schema:

@@ -10,8 +10,9 @@ from pathlib import Path
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 
+from ..catalog import Catalog
 from ..errors import UnknownPath
-from ..routes.context import Server, server_of
+from ..routes.context import Server, catalog_of, server_of
 from .document import ServerFacts, document_text
 
 router = APIRouter()
@@ -60,7 +61,8 @@ _HEADERS = {
 @router.get("/openapi.json")
 async def openapi(request: Request) -> Response:
     """The OpenAPI document of this server."""
-    text = await asyncio.to_thread(document_text, server_facts(server_of(request)))
+    facts = server_facts(server_of(request), catalog_of(request))
+    text = await asyncio.to_thread(document_text, facts)
     return Response(text, media_type="application/json")
 
 
@@ -92,15 +94,12 @@ async def loaded_file(request: Request, name: str) -> Response:
     return FileResponse(path, headers={**_HEADERS, "Cache-Control": "max-age=3600"})
 
 
-def server_facts(server: Server) -> ServerFacts:
-    """What of `server` shows in its document."""
-    settings = server.settings
+def server_facts(server: Server, catalog: Catalog) -> ServerFacts:
+    """What of `server` shows in its document, to one who may see the models of `catalog`."""
     # An adapter is what this server is for; and a base may have no chat template.
-    models = sorted(
-        server.catalog, key=lambda model: (model.template is None, model.profile is None)
-    )
+    models = sorted(catalog, key=lambda model: (model.template is None, model.profile is None))
     return ServerFacts(
-        model=models[0].name,
+        model=models[0].name if models else "MODEL",
         has_keys=server.keys is not None,
-        unknown_fields=not settings.refuse_unknown_fields,
+        unknown_fields=not server.settings.refuse_unknown_fields,
     )

@@ -13,8 +13,9 @@ class WireObject(BaseModel):
 
 def absent(description: str | None = None) -> Any:
     """The default of a field that is left out where it says nothing, and that is never null unless its type says so."""
-    return Field(default=None, description=description, json_schema_extra=_without_default)
+    return Field(default=None, description=description, json_schema_extra=without_default)
 
 
-def _without_default(schema: dict[str, Any]) -> None:
+def without_default(schema: dict[str, Any]) -> None:
+    """Takes back what would be said of a default."""
     schema.pop("default", None)

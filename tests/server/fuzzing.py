@@ -1,6 +1,6 @@
 """Requests that schemathesis makes of the OpenAPI document, sent to a real uvicorn over an engine that answers everything.
 
-A request that is valid by the document must be answered, or refused for one of the reasons in `REASONS`, which JSON Schema
+A request that is valid by the document must be answered, or refused for one of the reasons in `fuzz_tally`, which JSON Schema
 cannot say. One that is not must be refused. Nothing may fail, hang, or answer other than described.
 `python -m tests.server.fuzzing 5000` sends that many, and prints what came of them.
 """
@@ -8,11 +8,8 @@ cannot say. One that is not must be refused. Nothing may fail, hang, or answer o
 import asyncio
 import copy
 import random
-import re
 import sys
-from collections import Counter
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import count, islice
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -38,6 +35,7 @@ from schemathesis.specs.openapi.checks import (
 
 from server.prompt import PromptRenderer
 from tests.fakes import served
+from tests.server.fuzz_tally import Tally, reason_for, table
 from tests.server.markup_parsers import MarkupParsers
 from tests.server.openapi_reading import Document
 from tests.server.running import running
@@ -64,58 +62,13 @@ REFUSED = (400, 413, 415)
 TOO_RULED = "ChatCompletionRequest"
 
 
-@dataclass(frozen=True)
-class Reason:
-    """Why a request that is valid by the document may be refused all the same: status, and what the message says."""
-
-    name: str
-    status: int
-    message: str
-
-
-# What depends on the served model, on other values of the request, or on what is in a text.
-REASONS = (
-    Reason("no such model", 404, r"the model .* does not exist"),
-    Reason("stored response", 404, r"response .* is not here"),
-    Reason("not in the vocabulary", 400, r"not in this model's vocabulary|no token id below"),
-    Reason("no room in the context", 400, r"which leaves no room for an answer"),
-    Reason("min_tokens over the limit", 400, r"^min_tokens: \d+ is over the most"),
-    Reason("best_of against n or stream", 400, r"^best_of: "),
-    Reason("too many choices together", 400, r"^prompt: .* a request is for .* at most"),
-    Reason(
-        "text is no JSON object",
-        400,
-        r"must be a JSON object as text|not valid JSON|a JSON schema must be",
-    ),
-    Reason("the same tool name twice", 400, r"^tools: each needs a name of its own"),
-    Reason("a tool that is not there", 400, r"^tool_choice: there is no tool"),
-    Reason("pattern sizes", 400, r"min_pattern_size must not be over max_pattern_size"),
-    Reason(
-        "the template refuses",
-        400,
-        r"^the chat template refuses these messages|has no place for tools",
-    ),
-    Reason("nothing to tokenise", 400, r"^prompt: it has no tokens"),
-)
-
-
-@dataclass
-class Tally:
-    """What came of the requests to one endpoint."""
-
-    sent: int = 0
-    valid: int = 0
-    statuses: Counter[int] = field(default_factory=Counter)
-    reasons: Counter[str] = field(default_factory=Counter)
-    streams: int = 0
-    problems: list[str] = field(default_factory=list)
-
-
-async def fuzz(renderer: PromptRenderer, number: int, *, seed: int) -> dict[str, Tally]:
-    """Send `number` requests, and say what came of them, by endpoint."""
+async def fuzz(
+    renderer: PromptRenderer, number: int, *, seed: int, **settings: Any
+) -> dict[str, Tally]:
+    """Send `number` requests to a server with these settings, and say what came of them, by endpoint."""
     await renderer.wait_until_warm()
     model = served(MODEL, template=TEMPLATE, parsers=MarkupParsers())
-    async with running(renderer, model, engine=TalkingEngine()) as run:
+    async with running(renderer, model, engine=TalkingEngine(), **settings) as run:
         document = (await run.client.get("/openapi.json")).json()
         fuzzer = Fuzzer(str(run.client.base_url), document, seed=seed)
         await asyncio.to_thread(fuzzer.run, number)
@@ -235,10 +188,10 @@ class Fuzzer:
 
     def _unless_for_a_reason(self, response: Response, tally: Tally) -> Iterator[str]:
         message = response.json()["error"]["message"]
-        for reason in REASONS:
-            if reason.status == response.status_code and re.search(reason.message, message):
-                tally.reasons[reason.name] += 1
-                return
+        reason = reason_for(response.status_code, message)
+        if reason is not None:
+            tally.reasons[reason] += 1
+            return
         yield f"valid, and refused with {response.status_code} {message!r:.300}"
 
 
@@ -280,33 +233,21 @@ def _shown(case: Case[Any]) -> str:
     return f"{case.method} {case.formatted_path} {case.body!r:.1500}"
 
 
-def table(tallies: Mapping[str, Tally]) -> str:
-    """What came of the requests, a line an endpoint."""
-    lines = [
-        "| endpoint | sent | valid | streamed | statuses | valid, but refused |",
-        "|---|---|---|---|---|---|",
-    ]
-    for label, tally in tallies.items():
-        statuses = ", ".join(f"{status}: {n}" for status, n in sorted(tally.statuses.items()))
-        reasons = ", ".join(f"{name}: {n}" for name, n in tally.reasons.most_common())
-        lines.append(
-            f"| {label} | {tally.sent} | {tally.valid} | {tally.streams} | {statuses} | {reasons} |"
-        )
-    return "\n".join(lines)
-
-
 def main(number: int, seed: int) -> int:
-    """Send them, print the table, and fail where there is a problem."""
+    """Send them, a fifth of them to a server that refuses unknown fields; print tables, and fail where there is a problem."""
+    num_problems = 0
     renderer = PromptRenderer(timeout_s=2.0, num_workers=1)
     try:
-        tallies = asyncio.run(fuzz(renderer, number, seed=seed))
+        for strict, share in ((False, number * 4 // 5), (True, number // 5)):
+            tallies = asyncio.run(fuzz(renderer, share, seed=seed, refuse_unknown_fields=strict))
+            sys.stdout.write(f"refuse_unknown_fields={strict}\n{table(tallies)}\n")
+            problems = [problem for tally in tallies.values() for problem in tally.problems]
+            sys.stderr.writelines(f"{problem}\n" for problem in problems[:50])
+            num_problems += len(problems)
     finally:
         renderer.close()
-    problems = [problem for tally in tallies.values() for problem in tally.problems]
-    num_sent = sum(tally.sent for tally in tallies.values())
-    sys.stdout.write(f"{table(tallies)}\n{num_sent} requests, {len(problems)} problems\n")
-    sys.stderr.writelines(f"{problem}\n" for problem in problems[:50])
-    return 1 if problems else 0
+    sys.stdout.write(f"{num_problems} problems\n")
+    return 1 if num_problems else 0
 
 
 if __name__ == "__main__":

@@ -81,7 +81,7 @@ class Document:
             header = self.document["components"]["headers"][name]
             value = headers.get(name.lower())
             if value is None:
-                problems.append(f"header {name} is missing")
+                problems += [f"header {name} is missing"] if header.get("required") else []
                 continue
             is_number = header["schema"]["type"] == "integer" and value.isdigit()
             found = self.schema_problems(header["schema"], int(value) if is_number else value)

@@ -16,6 +16,7 @@ from server.catalog import Catalog
 from server.lifecycle import Lifecycle
 from server.observing.metrics import Metrics
 from server.observing.request_middleware import RequestObserver
+from server.openapi.pages import server_facts
 from server.prompt import PromptRenderer
 from server.routes import Server
 from server.served_model import ServedModel
@@ -23,6 +24,7 @@ from server.settings import Settings
 from server.tenancy import read_keys
 from server.watchdog import Watchdog
 from tests.fakes import ScriptedEngine, served
+from tests.server.openapi_recorder import Recorder
 
 
 @dataclass
@@ -71,10 +73,10 @@ async def running(
         ),
     )
     server.lifecycle.become_ready()
+    facts = server_facts(server, server.catalog)
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        config = uvicorn.Config(
-            create_app(server), log_config=None, access_log=False, lifespan="off"
-        )
+        recorder = Recorder(create_app(server))
+        config = uvicorn.Config(recorder, log_config=None, access_log=False, lifespan="off")
         http = uvicorn.Server(config)
         task = asyncio.create_task(http._serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -84,3 +86,4 @@ async def running(
             yield Running(server, engine, client)
         http.should_exit = True
         await task
+        recorder.check(facts)

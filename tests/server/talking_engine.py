@@ -43,7 +43,7 @@ class TalkingEngine(ScriptedEngine):
     def _answer(self, request: EngineRequest, index: int, text: str) -> list[EngineDelta]:
         sampling = request.sampling
         end = IM_END if index % 2 else EOS
-        tokens = [*ids(text), end]
+        tokens = [*ids(text.ljust(sampling.min_tokens, ".")), end]
         if end not in sampling.stop_token_ids:
             tokens = list(islice(cycle(tokens), sampling.max_tokens))
         tokens = tokens[: sampling.max_tokens]
