@@ -8,11 +8,11 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.routing import Match, Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Scope
 
 from . import __version__
+from .admission import AdmissionMiddleware, AdmissionQueue, QueueLimits
 from .errors import InternalError, InvalidRequest, RequestError, UnknownPath
-from .lifecycle import Lifecycle
 from .observing.request_id import REQUEST_ID_HEADER
 from .observing.request_log import RequestLog
 from .observing.request_middleware import CLIENT_GONE_STATUS, RequestMiddleware
@@ -45,41 +45,43 @@ def create_app(server: Server) -> FastAPI:
     app.add_exception_handler(ClientDisconnect, _on_client_gone)
     app.add_exception_handler(Exception, _on_bug)
     # The last one added is the first one to see a request.
-    app.add_middleware(AdmissionMiddleware, lifecycle=server.lifecycle)
-    if server.keys is not None:
+    keys = server.keys
+    app.add_middleware(
+        AdmissionMiddleware,
+        lifecycle=server.lifecycle,
+        queue=_admission_queue(server),
+        num_tenants=lambda: 0 if keys is None else keys.tenants.number,
+        respond=_response,
+    )
+    if keys is not None:
         app.add_middleware(
             KeyMiddleware,
-            tenants=server.keys.tenants,
+            tenants=keys.tenants,
             open_paths=OPEN_PATHS,
             takes_x_api_key=_is_messages_path,
             respond=_response,
         )
     log = RequestLog(quiet_paths=OPEN_PATHS, content=server.settings.log_content)
-    app.add_middleware(RequestMiddleware, observers=[*server.tracers, server.metrics, log])
+    app.add_middleware(
+        RequestMiddleware, observers=[*server.tracers, server.metrics, log, server.adapters]
+    )
     return app
 
 
-class AdmissionMiddleware:
-    """Lets POST requests in while the server takes them, and counts each until its response is over."""
-
-    def __init__(self, app: ASGIApp, lifecycle: Lifecycle) -> None:
-        self._app = app
-        self._lifecycle = lifecycle
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["method"] != "POST":
-            await self._app(scope, receive, send)
-            return
-        record: RequestRecord = scope[RECORD_KEY]
-        try:
-            self._lifecycle.admit(record.engine_id)
-        except RequestError as exc:
-            await _response(scope, exc)(scope, receive, send)
-            return
-        try:
-            await self._app(scope, receive, send)
-        finally:
-            self._lifecycle.release(record.engine_id)
+def _admission_queue(server: Server) -> AdmissionQueue:
+    """The queue that the settings ask for; its numbers are read when the metrics are."""
+    settings = server.settings
+    queue = AdmissionQueue(
+        QueueLimits(
+            max_requests=settings.max_requests,
+            max_queued_requests=settings.max_queued_requests,
+            max_queued_tokens=settings.max_queued_tokens,
+            max_share=settings.max_queue_share,
+        )
+    )
+    server.metrics.queued_requests.set_function(lambda: queue.counts.total.num_requests)
+    server.metrics.queued_tokens.set_function(lambda: queue.counts.total.num_tokens)
+    return queue
 
 
 def _response(scope: Scope, exc: RequestError) -> Response:

@@ -5,12 +5,12 @@ import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from .errors import StartError
+from .traces_endpoint import default_traces_endpoint, traces_url, without_credentials
 
 ENV_PREFIX = "ENDTURN_"
 
@@ -21,46 +21,6 @@ def default_cache_dir() -> Path:
     return (Path(home) if home else Path.home() / ".cache") / "endturn"
 
 
-def default_traces_endpoint() -> str | None:
-    """What OpenTelemetry's own variables say; None where they say nothing or switch traces off.
-
-    Raises:
-        StartError: they ask for what is no address, or for another protocol than OTLP over HTTP.
-    """
-    environ = os.environ
-    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"):
-        if not (url := environ.get(name)) or off or environ.get("OTEL_TRACES_EXPORTER") == "none":
-            continue
-        # The general one is for every signal: the path of traces is to be added.
-        path = "" if "TRACES" in name else "/v1/traces"
-        try:
-            return traces_url(url.rstrip("/") + path)
-        except ValueError as exc:
-            raise StartError(f"{name}: {exc} (found {url!r})") from exc
-    return None
-
-
-def traces_url(url: str) -> str:
-    """`url` as the address that takes traces; one without a path gets the standard one.
-
-    Raises:
-        ValueError: it is no address of an OTLP/HTTP collector.
-        StartError: a variable of OpenTelemetry asks for another protocol.
-    """
-    parts = urlsplit(url)
-    if parts.scheme not in {"http", "https"} or not parts.hostname or parts.port == 0:
-        raise ValueError("not an http:// or https:// address of a collector")
-    for name in ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "OTEL_EXPORTER_OTLP_PROTOCOL"):
-        if protocol := os.environ.get(name):
-            if protocol != "http/protobuf":
-                raise StartError(
-                    f"{name}: traces are sent as http/protobuf only (found {protocol!r})"
-                )
-            break
-    return url if parts.path.strip("/") else url.rstrip("/") + "/v1/traces"
-
-
 class Settings(BaseSettings):
     """Frozen. The description of a field is its `--help` text."""
 
@@ -69,7 +29,29 @@ class Settings(BaseSettings):
     model: str = Field(description="Base model: a directory, a hub id, or 'demo'.")
     adapter: Annotated[tuple[str, ...], NoDecode] = Field(
         default=(),
-        description="An adapter to serve, as NAME=DIRECTORY; may be given more than once.",
+        description="An adapter to serve, as NAME=SOURCE: a directory, a hub id, or the http, s3 or gs address of an archive; "
+        "may be given more than once.",
+    )
+    adapter_root: Annotated[tuple[Path, ...], NoDecode] = Field(
+        default=(),
+        description="Directory that adapters may be loaded from while the server runs; may be given more than once.",
+    )
+    allow_source: Annotated[tuple[str, ...], NoDecode] = Field(
+        default=(),
+        description="Start of the addresses that adapters may be loaded from while the server runs, as in https://host/path, "
+        "s3://bucket or hf://organization; redirects are followed there too. May be given more than once.",
+    )
+    max_adapter_bytes: int = Field(
+        default=4 << 30, ge=1024, description="Largest adapter that is fetched and unpacked."
+    )
+    adapters_dir: Path | None = Field(
+        default=None,
+        description="Watched directory: each folder in it that holds an adapter is served by the folder's name, for as long "
+        "as it is there.",
+    )
+    allow_adapter_updates: bool = Field(
+        default=False,
+        description="Take POST /v1/load_lora_adapter and /v1/unload_lora_adapter; where there are API keys, from an admin's.",
     )
     convert_adapters: bool = Field(
         default=True,
@@ -143,6 +125,36 @@ class Settings(BaseSettings):
     max_body_bytes: int = Field(
         default=8 << 20, ge=1024, description="Largest request body that is read."
     )
+    body_timeout_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds a client gets to send the headers of a request, and again for its body; 0: no limit.",
+    )
+    write_timeout_s: float = Field(
+        default=60.0,
+        ge=0,
+        description="Seconds after which a client that takes nothing of its answer counts as gone; 0: never.",
+    )
+    max_requests: int = Field(
+        default=4096,
+        ge=1,
+        description="Most requests that are open at once, answers in progress among them.",
+    )
+    max_queued_requests: int = Field(
+        default=1024, ge=1, description="Most requests that wait for their first token."
+    )
+    # Their ids take some 36 MB here; how long that many wait is for the operator to say, who knows the engine's speed.
+    max_queued_tokens: int = Field(
+        default=1 << 20,
+        ge=1,
+        description="Most prompt tokens that wait for the first token of their answer; a longer prompt waits alone.",
+    )
+    max_queue_share: float = Field(
+        default=0.5,
+        gt=0,
+        le=1,
+        description="Share of the queue that one API key, and one model, may have where there are others.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         default="info", description="Least severe log line that is written."
     )
@@ -163,7 +175,12 @@ class Settings(BaseSettings):
         description="Flags for vLLM, as on its command line; others on endturn's are added.",
     )
 
-    @field_validator("adapter", "api_key", mode="before")
+    @property
+    def adapters_change(self) -> bool:
+        """Whether adapters may come and go while the server runs."""
+        return self.allow_adapter_updates or self.adapters_dir is not None
+
+    @field_validator("adapter", "adapter_root", "allow_source", "api_key", mode="before")
     @classmethod
     def _split_list(cls, value: Any) -> Any:
         if isinstance(value, str):
@@ -186,7 +203,7 @@ class Settings(BaseSettings):
         for entry in adapters:
             name, equals, path = entry.partition("=")
             if not (name and equals and path):
-                raise ValueError(f"{entry!r} is not NAME=DIRECTORY")
+                raise ValueError(f"{entry!r} is not NAME=SOURCE")
         return adapters
 
 
@@ -219,4 +236,6 @@ def _problems(exc: ValidationError, flags: Mapping[str, Any]) -> Iterator[str]:
             yield f"{flag} (or {variable}) is required: {Settings.model_fields[field].description}"
         else:
             found = "a secret" if field == "api_key" else repr(error["input"])
+            if field == "otlp_traces_endpoint":
+                found = repr(without_credentials(str(error["input"])))
             yield f"{name}: {error['msg'].removeprefix('Value error, ')} (found {found})"

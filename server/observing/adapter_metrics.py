@@ -4,9 +4,6 @@
 """
 
 import logging
-import time
-from collections.abc import Collection, Iterable, Iterator
-from contextlib import contextmanager
 from typing import Literal, get_args
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
@@ -35,7 +32,7 @@ class AdapterMetrics:
         )
         self._load_seconds = Histogram(
             "endturn_adapter_load_seconds",
-            "From asking the engine for an adapter to having it",
+            "From asking the engine for an adapter to its first words",
             ("adapter",),
             buckets=SECOND_BUCKETS,
             registry=registry,
@@ -64,19 +61,9 @@ class AdapterMetrics:
         for name in get_args(AdapterState):
             self._state.labels(adapter, name).set(name == state)
 
-    @contextmanager
-    def loading(self, adapters: Collection[str]) -> Iterator[None]:
-        """Time the load of the weights that go by these names: `loading` within, then `ready`, or `failed`."""
-        started_s = time.monotonic()
-        self._set_states(adapters, "loading")
-        try:
-            yield
-        except BaseException:
-            self._set_states(adapters, "failed")
-            raise
-        for adapter in adapters:
-            self._load_seconds.labels(adapter).observe(time.monotonic() - started_s)
-        self._set_states(adapters, "ready")
+    def observe_load(self, adapter: str, seconds: float) -> None:
+        """Note how long a load took, to the first words of the adapter."""
+        self._load_seconds.labels(adapter).observe(seconds)
 
     def learn(self, model: ServedModel) -> None:
         """Publish what is normal for `model`, where its profile says so."""
@@ -89,10 +76,6 @@ class AdapterMetrics:
         self._learned_rescued.labels(model.label).set(num_rescued / record.answers)
         if record.guards_on.tokens_p95 is not None:
             self._learned_tokens.labels(model.label).set(record.guards_on.tokens_p95)
-
-    def _set_states(self, adapters: Iterable[str], state: AdapterState) -> None:
-        for adapter in adapters:
-            self.set_state(adapter, state)
 
 
 def _verification(model: ServedModel) -> VerificationRecord | None:

@@ -17,6 +17,7 @@ NO_ROUTE = "none"
 # Error codes that are reasons by themselves; every other refusal is named by its status.
 _REASON_CODES = frozenset(
     {
+        "body_timeout",
         "body_too_large",
         "context_length_exceeded",
         "engine_busy",
@@ -24,11 +25,16 @@ _REASON_CODES = frozenset(
         "engine_stalled",
         "invalid_json",
         "model_not_found",
+        "model_queue_full",
         "no_chat_template",
         "no_tool_parser",
         "not_ready",
+        "queue_full",
+        "queue_tokens_full",
+        "server_full",
         "template_error",
         "template_timeout",
+        "tenant_queue_full",
     }
 )
 _REASONS: dict[int, str] = {

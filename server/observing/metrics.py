@@ -104,6 +104,16 @@ class Metrics:
         self.in_flight = Gauge(
             "endturn_requests_in_flight", "Requests being answered now", registry=registry
         )
+        self.queued_requests = Gauge(
+            "endturn_requests_queued",
+            "Requests that were let in and have no token of an answer yet",
+            registry=registry,
+        )
+        self.queued_tokens = Gauge(
+            "endturn_prompt_tokens_queued",
+            "Tokens of rendered prompts whose answer has no token yet",
+            registry=registry,
+        )
 
     def expect(self, adapter: str) -> None:
         """Let the series of `adapter` begin at 0: a rate does not see the increase that makes a series."""

@@ -44,7 +44,7 @@ class RequestRecord:
 
     `status` is None until a response begins; `error_code` is the `code` of OpenAI's error object, else its `type`.
     `trace_headers` carry the trace on to the engine. `gap_observer` makes, for an adapter, what takes the seconds
-    between two tokens.
+    between two tokens; `on_first_token` is told the index of each choice that gets its first one.
     """
 
     request_id: str = ""
@@ -66,6 +66,7 @@ class RequestRecord:
     trace_id: str | None = None
     trace_headers: Mapping[str, str] | None = None
     gap_observer: Callable[[str], ObserveGap] | None = None
+    on_first_token: Callable[[int], None] | None = None
     _observe_gap: ObserveGap | None = None
     _last_token_s: dict[int, float] = field(default_factory=dict)
 
@@ -107,6 +108,8 @@ class RequestRecord:
         self._last_token_s[index] = now_s
         if self.first_token_s is None:
             self.first_token_s = now_s
+        if last_s is None and self.on_first_token is not None:
+            self.on_first_token(index)
         if last_s is None or self.gap_observer is None or self.adapter is None:
             return
         if self._observe_gap is None:

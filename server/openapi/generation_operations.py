@@ -1,6 +1,7 @@
 """The operations that make text, and what clients ask of texts that were stored, which is in vain."""
 
 from ..errors import (
+    BodyTimeout,
     BodyTooLarge,
     InvalidRequest,
     PermissionDenied,
@@ -28,6 +29,7 @@ POSTED = (
     InvalidRequest,
     PermissionDenied,
     UnknownModel,
+    BodyTimeout,
     BodyTooLarge,
     UnsupportedMedia,
     RateLimited,

@@ -21,7 +21,7 @@ from ..wire.logprobs import LogprobsWriter
 from ..wire.token_counts import TokenCounts
 from ..wire.wire import AnswerHead, MakeWire, WholeChoice, Wire, best_choices
 from .connection import EventStream, while_connected
-from .context import server_of, tenant_of
+from .context import place_of, server_of, tenant_of
 from .generations import Asked, generate_prompts, plan_prompts
 
 logger = logging.getLogger(__name__)
@@ -37,6 +37,7 @@ async def answer(request: Request, asked: Asked, make_wire: MakeWire) -> Respons
     record: RequestRecord = request.scope[RECORD_KEY]
     _note_prompts(record, asked)
     plans = plan_prompts(server, asked)
+    place_of(request).take_prompts([len(prompt) for prompt in asked.prompts], plans[0].num_choices)
     _charge(request, record.num_prompt_tokens)
     head = _head(asked, plans[0], record)
     wire = make_wire(head)

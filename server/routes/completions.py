@@ -13,7 +13,7 @@ from ..text_prompt import TextPrompt, prompt_of_ids, prompt_of_text
 from ..wire.completion_wire import CompletionWire
 from .answer import answer
 from .connection import while_connected
-from .context import Server, catalog_of, check_guards_allowed, priority_of, read_body, server_of
+from .context import Server, model_to_answer, priority_of, read_body, server_of
 from .generations import Asked
 
 router = APIRouter()
@@ -24,11 +24,8 @@ async def completions(request: Request) -> Response:
     """Continue a text."""
     server = server_of(request)
     body = await read_body(request, CompletionRequest)
-    check_guards_allowed(request, body.endturn)
+    model = model_to_answer(request, body)
     record: RequestRecord = request.scope[RECORD_KEY]
-    record.model, record.stream = body.model, bool(body.stream)
-    model = catalog_of(request).resolve(body.model)
-    record.adapter = model.label
     with record.stage("render"):
         prompts = await while_connected(request, _prompts(server, body, model))
     asked = Asked(

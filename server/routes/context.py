@@ -1,20 +1,27 @@
 """What every endpoint needs: the server's parts, made once and handed in, and the body of a request."""
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TypeVar
 
 from fastapi import Request
 
+from ..admission import QueuePlace, place_in
 from ..catalog import Catalog
 from ..engine import Engine
-from ..errors import BodyTooLarge, InvalidRequest, UnsupportedMedia
+from ..errors import BodyTimeout, BodyTooLarge, InvalidRequest, UnsupportedMedia
+from ..hosting import AdapterHost
 from ..lifecycle import Lifecycle
 from ..observing.metrics import Metrics
 from ..observing.request_middleware import RequestObserver
+from ..observing.request_record import RECORD_KEY, RequestRecord
 from ..prompt import PromptRenderer
+from ..schema.generation_request import GenerationRequest
 from ..schema.request_body import parse_body
 from ..schema.request_parts import EndturnOptions, RequestPart
+from ..served_model import ServedModel
 from ..settings import Settings
 from ..tenancy import TENANT_KEY, ServedKeys, Tenant
 from ..watchdog import Watchdog
@@ -31,6 +38,7 @@ class Server:
     settings: Settings
     engine: Engine
     catalog: Catalog
+    adapters: AdapterHost
     renderer: PromptRenderer
     metrics: Metrics
     lifecycle: Lifecycle
@@ -65,16 +73,51 @@ def catalog_of(request: Request) -> Catalog:
     return catalog.only(tenant.adapters)
 
 
+def place_of(request: Request) -> QueuePlace:
+    """What is counted of `request`."""
+    return place_in(request.scope)
+
+
+def model_to_answer(request: Request, body: GenerationRequest) -> ServedModel:
+    """The model that `body` asks for, once it may be asked for it: the last step before work is done for a request.
+
+    Raises:
+        InvalidRequest: it switches off what it may not, or the model cannot be served.
+        UnknownModel: there is no such model for this key.
+        RateLimited: the model has its share of the queue.
+    """
+    check_guards_allowed(request, body.endturn)
+    record: RequestRecord = request.scope[RECORD_KEY]
+    record.model, record.stream = body.model, bool(body.stream)
+    model = catalog_of(request).resolve(body.model)
+    record.adapter = model.label
+    has_others = len(list(islice(server_of(request).catalog, 2))) > 1
+    place_of(request).name_model(model.name, has_others=has_others)
+    server_of(request).adapters.note_use(record, model)
+    return model
+
+
 async def read_body(request: Request, kind: type[Body]) -> Body:
     """The body of `request` as a `kind`, read before anything else is done.
 
     Raises:
+        BodyTimeout: it came too slowly.
         BodyTooLarge: it is over the limit.
         UnsupportedMedia: it says that it is not JSON.
         InvalidRequest: it is not JSON of that shape.
     """
     settings = server_of(request).settings
-    limit = settings.max_body_bytes
+    timeout_s = settings.body_timeout_s
+    try:
+        async with asyncio.timeout(timeout_s or None):
+            raw = await _read(request, settings.max_body_bytes)
+    except TimeoutError as exc:
+        raise BodyTimeout(f"the body did not come within {timeout_s:g} s") from exc
+    _check_media_type(request.headers.get("content-type"))
+    return parse_body(raw, kind, unknown_fields=not settings.refuse_unknown_fields)
+
+
+async def _read(request: Request, limit: int) -> bytes:
     pieces: list[bytes] = []
     num_bytes = 0
     async for piece in request.stream():
@@ -85,8 +128,7 @@ async def read_body(request: Request, kind: type[Body]) -> Body:
             break
     if num_bytes > limit:
         raise BodyTooLarge(f"the body is over the limit of {limit:,} bytes", code="body_too_large")
-    _check_media_type(request.headers.get("content-type"))
-    return parse_body(b"".join(pieces), kind, unknown_fields=not settings.refuse_unknown_fields)
+    return b"".join(pieces)
 
 
 def _check_media_type(sent: str | None) -> None:

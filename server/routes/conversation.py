@@ -2,11 +2,10 @@
 
 from fastapi import Request, Response
 
-from ..observing.request_record import RECORD_KEY, RequestRecord
 from ..schema.chat import ChatCompletionRequest
 from ..wire.wire import MakeWire
 from .answer import answer
-from .context import catalog_of, check_guards_allowed, priority_of
+from .context import model_to_answer, priority_of
 from .generations import Asked
 from .rendering import render_messages
 
@@ -19,11 +18,7 @@ async def answer_conversation(
     Raises:
         RequestError: the request failed before the first token; later failures are events of the stream.
     """
-    check_guards_allowed(request, body.endturn)
-    record: RequestRecord = request.scope[RECORD_KEY]
-    record.model, record.stream = body.model, bool(body.stream)
-    model = catalog_of(request).resolve(body.model)
-    record.adapter = model.label
+    model = model_to_answer(request, body)
     prompt_token_ids = await render_messages(request, model, body.messages, body)
     asked = Asked(
         body=body,

@@ -1,5 +1,7 @@
 """`POST /tokenize` and `/detokenize`, in vLLM's shapes."""
 
+import asyncio
+from functools import partial
 from typing import Any
 
 from fastapi import APIRouter, Request
@@ -42,13 +44,13 @@ async def detokenize(request: Request) -> dict[str, Any]:
     """Text of token ids, special tokens included."""
     body = await read_body(request, DetokenizeRequest)
     model = _model(request, body.model)
-    for token_id in body.tokens:
-        if token_id >= model.tokenizer.vocab_size:
-            raise InvalidRequest(
-                f"tokens: {token_id} is no token id below {model.tokenizer.vocab_size}",
-                param="tokens",
-            )
-    return {"prompt": model.tokenizer.decode(body.tokens, skip_special_tokens=False)}
+    largest = max(body.tokens, default=0)
+    if largest >= model.tokenizer.vocab_size:
+        raise InvalidRequest(
+            f"tokens: {largest} is no token id below {model.tokenizer.vocab_size}", param="tokens"
+        )
+    decode = partial(model.tokenizer.decode, skip_special_tokens=False)
+    return {"prompt": await asyncio.to_thread(decode, body.tokens)}
 
 
 def _model(request: Request, name: str | None) -> ServedModel:

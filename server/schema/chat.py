@@ -12,6 +12,7 @@ from .request_parts import Conversation, Message, RefusedFields, RequestPart
 from .tool_schema import ToolFields
 
 MAX_MESSAGES = 4096
+MAX_DETOKENIZED = 1 << 20
 
 
 class ChatCompletionRequest(ToolFields, GenerationRequest):
@@ -101,4 +102,4 @@ class DetokenizeRequest(RequestPart):
     """`POST /detokenize`, vLLM's shape."""
 
     model: str | None = None
-    tokens: list[TokenId]
+    tokens: list[TokenId] = Field(max_length=MAX_DETOKENIZED)

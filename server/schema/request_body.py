@@ -5,7 +5,10 @@ from typing import Any, TypeVar
 import orjson
 from pydantic import ValidationError
 
+from adapters.bounded_model import shown
+
 from ..errors import InvalidRequest
+from .body_objects import refuse_many_objects
 from .request_object import RequestPart
 from .unknown_fields import parts_in, refuse_unknown_fields
 
@@ -27,6 +30,7 @@ def parse_body(raw: bytes, kind: type[Body], *, unknown_fields: bool = True) -> 
         raise InvalidRequest(f"the body is not valid JSON: {exc}", code="invalid_json") from exc
     if not isinstance(data, dict):
         raise InvalidRequest("the body must be a JSON object", code="invalid_json")
+    refuse_many_objects(raw, data)
     if not unknown_fields:
         refuse_unknown_fields(data, kind)
     return as_request(data, kind)
@@ -56,7 +60,7 @@ def _as_invalid_request(exc: ValidationError, field_names: frozenset[str]) -> In
     if first["type"] == "missing":
         message = f"{param}: this field is required"
     else:
-        message = f"{param or 'body'}: {problem} (found {first['input']!r:.100})"
+        message = f"{param or 'body'}: {problem} (found {shown(first['input'], 100)})"
     return InvalidRequest(message, param=param or None)
 
 

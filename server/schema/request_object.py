@@ -2,10 +2,12 @@
 
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
+
+from adapters.bounded_model import BoundedModel
 
 
-class RequestPart(BaseModel):
+class RequestPart(BoundedModel):
     """Unknown fields are ignored, as OpenAI's clients expect; a number in a string is an error.
 
     Where unknown fields are refused instead, `also_known` are names that the API has and that mean nothing here, and

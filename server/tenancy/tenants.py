@@ -50,6 +50,11 @@ class Tenants:
         self._tenants = tuple(tenants)
         self._digests = [tenant.sha256.encode() for tenant in self._tenants]
 
+    @property
+    def number(self) -> int:
+        """How many keys there are."""
+        return len(self._tenants)
+
     def find(self, key: str) -> Tenant | None:
         """Whose key this is; every entry is compared, so the time does not tell how near a guess was."""
         digest = digest_of(key).encode()
