@@ -57,6 +57,14 @@ class Catalog:
             )
         return model
 
+    def publish(self, model: ServedModel) -> None:
+        """Serve `model` by its name from now on; who asked before keeps what the name meant then."""
+        self._models[model.name] = model
+
+    def withdraw(self, name: str) -> None:
+        """Serve `name` no longer."""
+        self._models.pop(name, None)
+
     def only(self, names: Collection[str]) -> "Catalog":
         """These models and no others: what one API key sees."""
         return Catalog(model for name, model in self._models.items() if name in names)

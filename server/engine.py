@@ -62,6 +62,7 @@ class EngineAdapter:
     key: str
     path: Path
     rank: int
+    num_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +128,16 @@ class Engine(Protocol):
         """Tokens of prompt and answer together."""
         ...
 
+    @property
+    def num_adapter_slots(self) -> int:
+        """Adapters that can generate at the same time; 0 where the engine was started without any."""
+        ...
+
+    @property
+    def adapter_capacity(self) -> int:
+        """Adapters whose weights it holds at the same time; never fewer than slots."""
+        ...
+
     def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         """Stream the deltas of all choices; leaving early aborts the request.
 
@@ -145,6 +156,15 @@ class Engine(Protocol):
 
         Raises:
             StartError: the engine cannot take these weights; it goes on without them.
+            EngineDeadError: the engine died.
+        """
+        ...
+
+    async def remove_adapter(self, adapter: EngineAdapter) -> None:
+        """Give back the memory of its weights. No request may use it; an adapter that is not there changes nothing.
+
+        Raises:
+            EngineDeadError: the engine died.
         """
         ...
 

@@ -13,6 +13,7 @@ EndturnError
     ├── PermissionDenied    403
     ├── UnknownModel        404
     ├── UnknownPath         404, 405; carries Allow
+    ├── BodyTimeout         408  the body came too slowly; the connection is closed
     ├── BodyTooLarge        413
     ├── UnsupportedMedia    415  a body that is not JSON
     ├── RateLimited         429  too much at once; carries Retry-After
@@ -98,6 +99,25 @@ class UnknownPath(RequestError):
         self.status = status
         if allow:
             self.headers = {"Allow": ", ".join(sorted(allow))}
+
+
+class AdapterConflict(RequestError):
+    """Another change of the same adapter is under way."""
+
+    status = 409
+    type = "invalid_request_error"
+
+
+class BodyTimeout(RequestError):
+    """The request body did not come in time."""
+
+    status = 408
+    type = "invalid_request_error"
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, code="body_timeout")
+        # Its rest may still come, and is no next request.
+        self.headers = {"Connection": "close"}
 
 
 class BodyTooLarge(RequestError):

@@ -24,8 +24,9 @@ RESERVED_KWARGS = frozenset(
     | {"continue_final_message", "return_assistant_tokens_mask"}
 )
 
-# What Jinja runs of a template, strings in it, and the variable that holds the tools.
-_CODE = re.compile(r"\{[{%](.*?)[}%]\}", re.DOTALL)
+# What Jinja runs of a template, strings in it, and the variable that holds the tools. A block that is never closed ends with the
+# template: looking for an end after each opening would take hours for a template of openings.
+_CODE = re.compile(r"\{[{%]((?:(?![}%]\}).)*+)", re.DOTALL)
 _STRINGS = re.compile(r"'[^']*'|\"[^\"]*\"")
 _TOOLS = re.compile(r"(?<![\w.])tools\b")
 _WARM_UP_TIMEOUT_S = 120

@@ -11,38 +11,32 @@ import signal
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from functools import partial
 
 import uvicorn
 from prometheus_client import CollectorRegistry, start_http_server
 
-from adapters.base_files import BaseFiles
-from adapters.errors import AdapterError
-from adapters.inspection import read_base
-
+from .admission import bounded_protocol
 from .app import create_app
-from .catalog import Catalog, adapter_model, base_model, read_template, template_turns
-from .demo import DEMO, demo_template
-from .engine import StartEngine
+from .catalog import Catalog
+from .engine import EngineAdapter, StartEngine
 from .errors import StartError
+from .hosting import AdapterHost, AdapterRegister, AdaptersDir, AdapterSlots
+from .interruption import interruptible
 from .lifecycle import Lifecycle
-from .loading.adapter_loading import load_adapters
-from .loading.base_overlays import base_for
-from .loading.model_source import resolve_adapters, resolve_base
+from .loading.adapter_cache import check_stored
+from .model_reading import ModelReader, StartModels
 from .observing.metrics import Metrics
 from .observing.request_middleware import RequestObserver
-from .parsing.port import ParserNames, ParserSource
-from .prompt import PromptRenderer, load_tokenizer
+from .parsing.port import ParserSource
+from .prompt import PromptRenderer
 from .routes import Server
-from .served_model import ServedModel
 from .settings import Settings
 from .tenancy import ServedKeys, read_keys
 from .watchdog import Watchdog
 from .welcome import show_welcome
 
 logger = logging.getLogger(__name__)
-
-BASE_IS_OVERLAID = "its embeddings were rewritten for the adapters; ask for one of them, or start with --allow-overlay"
 
 
 async def serve(
@@ -60,18 +54,17 @@ async def serve(
     # Before the engine: wrong keys and a taken port are told at once.
     keys = read_keys(settings)
     with _listen(settings) as listener, _metrics_page(settings, registry):
-        base_files, models = await _read_models(settings)
-        if parsers is not None:
-            models = await asyncio.to_thread(_with_parsers, models, settings, parsers)
+        reader = ModelReader(settings, parsers)
+        start = await reader.read_all()
         return await _serve_models(
-            settings, base_files, models, start_engine, registry, listener, tracers, keys
+            settings, reader, start, start_engine, registry, listener, tracers, keys
         )
 
 
 async def _serve_models(
     settings: Settings,
-    base_files: BaseFiles,
-    models: list[ServedModel],
+    reader: ModelReader,
+    start: StartModels,
     start_engine: StartEngine,
     registry: CollectorRegistry,
     listener: socket.socket,
@@ -80,16 +73,26 @@ async def _serve_models(
 ) -> int:
     renderer = PromptRenderer(timeout_s=settings.template_timeout_s)
     try:
-        weights = list({m.adapter.key: m.adapter for m in models if m.adapter is not None}.values())
-        engine = start_engine(base_files, weights)
+        weights = {m.adapter.key: m.adapter for m in start.models if m.adapter is not None}
+        with interruptible():
+            engine = start_engine(start.engine_base, list(weights.values()))
         try:
             metrics = Metrics(registry)
-            await load_adapters(engine, models, metrics)
+            catalog = Catalog(model for model in start.models if model.adapter is None)
+            adapters = AdapterHost(
+                engine,
+                catalog,
+                AdapterRegister(metrics),
+                slots=AdapterSlots(engine, check=_check_stored),
+                read=partial(reader.read_adapter, start=start),
+            )
+            await adapters.start(start.models)
             await renderer.wait_until_warm()
             server = Server(
                 settings=settings,
                 engine=engine,
-                catalog=Catalog(models),
+                catalog=catalog,
+                adapters=adapters,
                 renderer=renderer,
                 metrics=metrics,
                 lifecycle=Lifecycle(),
@@ -107,61 +110,8 @@ async def _serve_models(
         renderer.close()
 
 
-async def _read_models(settings: Settings) -> tuple[BaseFiles, list[ServedModel]]:
-    sources = resolve_adapters(
-        settings.adapter, model=settings.model, convert=settings.convert_adapters
-    )
-    path = await asyncio.to_thread(resolve_base, settings.model, settings.cache_dir)
-    try:
-        base = await asyncio.to_thread(read_base, path)
-        served_base = await asyncio.to_thread(_base, settings, base.files)
-        turns = await asyncio.to_thread(template_turns, served_base, base.tokenizer)
-        served_base = replace(served_base, template_turns=turns)
-    except AdapterError as exc:
-        raise StartError(f"--model {settings.model}: {exc}") from exc
-    adapters = [
-        await adapter_model(source, served_base, base, settings.cache_dir, settings.chat_template)
-        for source in sources
-    ]
-    engine_base = await asyncio.to_thread(
-        base_for,
-        base.files,
-        [(model.name, model.rows) for model in adapters],
-        settings.cache_dir,
-        allow_overlay=settings.allow_overlay,
-    )
-    if engine_base is not base.files and not settings.allow_overlay:
-        served_base = replace(served_base, refusal=BASE_IS_OVERLAID)
-    return engine_base, [served_base, *adapters]
-
-
-def _with_parsers(
-    models: Sequence[ServedModel], settings: Settings, source: ParserSource
-) -> list[ServedModel]:
-    given = ParserNames(tool_calls=settings.tool_call_parser, reasoning=settings.reasoning_parser)
-    made = []
-    for model in models:
-        try:
-            parsers = source.parsers(model.tokenizer, model.parser_names(given))
-        except StartError as exc:
-            raise StartError(f"model {model.name}: {exc}") from exc
-        made.append(replace(model, parsers=parsers))
-    return made
-
-
-def _base(settings: Settings, base_files: BaseFiles) -> ServedModel:
-    template = None
-    if settings.chat_template is not None:
-        template = read_template(settings.chat_template)
-    elif settings.model == DEMO:
-        template = demo_template()
-    return base_model(
-        base_files,
-        load_tokenizer(base_files.path),
-        name=settings.served_model_name or settings.model,
-        root=settings.model,
-        template=template,
-    )
+async def _check_stored(adapter: EngineAdapter) -> None:
+    await asyncio.to_thread(check_stored, adapter)
 
 
 def _listen(settings: Settings) -> socket.socket:
@@ -201,6 +151,8 @@ async def _run(server: Server, listener: socket.socket) -> int:
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=5,
+        http=bounded_protocol(server.settings),
+        ws="none",  # an upgrade would leave the bounded protocol
     )
     http = uvicorn.Server(config)
     loop = asyncio.get_running_loop()
@@ -228,20 +180,35 @@ async def _until_over(
 ) -> int:
     while not http.started and not running.done():  # noqa: ASYNC110  (uvicorn offers no event)
         await asyncio.sleep(0.01)
+    followed = await _adapters_dir(server)
     server.lifecycle.become_ready()
     show_welcome(server.settings, [model.name for model in server.catalog], listener.getsockname())
     watcher = asyncio.create_task(server.lifecycle.watch_engine(server.engine))
     stopping = asyncio.create_task(stop_asked.wait())
     following = [asyncio.create_task(server.keys.follow_file())] if server.keys else []
+    if followed is not None:
+        following.append(asyncio.create_task(followed.follow()))
     await asyncio.wait({watcher, stopping, running}, return_when=asyncio.FIRST_COMPLETED)
     server.lifecycle.start_draining()
     if not server.lifecycle.engine_died:
         await _drain(server)
     for task in (watcher, stopping, *following):
         task.cancel()
+    await server.adapters.close()
     http.should_exit = True
     await running
     return 1 if server.lifecycle.engine_died else 0
+
+
+async def _adapters_dir(server: Server) -> AdaptersDir | None:
+    """What follows --adapters-dir, after everything in it was loaded."""
+    path = server.settings.adapters_dir
+    if path is None:
+        return None
+    adapters_dir = AdaptersDir(path, server.adapters)
+    for _ in range(2):  # a folder is loaded when it looks the same twice
+        await adapters_dir.look()
+    return adapters_dir
 
 
 async def _drain(server: Server) -> None:

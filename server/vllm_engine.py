@@ -3,15 +3,13 @@
 import argparse
 import asyncio
 import itertools
-import logging
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Coroutine, Sequence
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any, NoReturn
 
 import anyio
 import vllm
-from vllm.config.lora import MaxLoRARanks
 from vllm.engine.arg_utils import AsyncEngineArgs
 from vllm.exceptions import GracefulHTTPError, VLLMClientError
 from vllm.lora.request import LoRARequest
@@ -26,12 +24,11 @@ from .engine import EngineAdapter, EngineDelta, EngineRequest
 from .errors import EngineDeadError, StartError
 from .parsing.port import EngineReasoning
 from .vllm_cpu import refuse_what_kills_it, suit_the_cpu_build
+from .vllm_room import AdapterRoom, make_room
 from .vllm_values import engine_deltas, sampling_params, translate_error
 
-logger = logging.getLogger(__name__)
-
 TESTED_VERSION = "0.32.0"
-MAX_SLOTS_BY_DEFAULT = 8
+HEALTH_INTERVAL_S = 0.5
 # Each would break a promise of this server; the value says which.
 REFUSED_FLAGS = {
     "--skip-tokenizer-init": "prompts and answers need the tokenizer",
@@ -69,18 +66,23 @@ class _RaisingParser(FlexibleArgumentParser):  # type: ignore[misc]  # vLLM is u
 class VLLMEngine:
     """One AsyncLLM. Make it with `start`, on the running event loop."""
 
-    def __init__(self, llm: AsyncLLM, *, max_adapters: int) -> None:
+    def __init__(self, llm: AsyncLLM, room: AdapterRoom) -> None:
         self._llm = llm
-        self._max_adapters = max_adapters
+        self._room = room
         self._lora_requests: dict[str, LoRARequest] = {}
         self._next_lora_id = itertools.count(1)  # an id is never used twice
         self._num_choices: dict[str, int] = {}
 
     @classmethod
     def start(
-        cls, model: Path, adapters: Sequence[EngineAdapter], flags: argparse.Namespace
+        cls,
+        model: Path,
+        adapters: Sequence[EngineAdapter],
+        flags: argparse.Namespace,
+        *,
+        more_adapters: bool = False,
     ) -> "VLLMEngine":
-        """Start the engine for `model`, with room for `adapters`; returns when it can answer.
+        """Start the engine for `model`, with room for `adapters`, and for `more_adapters`; returns when it can answer.
 
         Raises:
             StartError: another vLLM than the tested one, or the engine cannot start.
@@ -93,19 +95,27 @@ class VLLMEngine:
         # Before AsyncEngineArgs exists: it looks its model up as soon as it is made.
         flags.model = str(model)
         args = AsyncEngineArgs.from_cli_args(flags)
-        max_adapters = _make_room(args, adapters)
+        room = make_room(args, adapters, more_adapters=more_adapters)
         try:
             if current_platform.is_cpu():
                 suit_the_cpu_build(args)
             llm = AsyncLLM.from_engine_args(args, usage_context=UsageContext.OPENAI_API_SERVER)
         except (ValueError, RuntimeError, OSError) as exc:
             raise StartError(f"the engine cannot start with {model}: {exc}") from exc
-        return cls(llm, max_adapters=max_adapters)
+        return cls(llm, room)
 
     @property
     def max_model_len(self) -> int:
         length: int = self._llm.model_config.max_model_len
         return length
+
+    @property
+    def num_adapter_slots(self) -> int:
+        return self._room.num_slots
+
+    @property
+    def adapter_capacity(self) -> int:
+        return self._room.capacity
 
     async def generate(self, request: EngineRequest) -> AsyncGenerator[EngineDelta, None]:
         if request.sampling.n == 1:
@@ -169,21 +179,30 @@ class VLLMEngine:
     async def add_adapter(self, adapter: EngineAdapter) -> None:
         if adapter.key in self._lora_requests:
             return
-        if len(self._lora_requests) >= self._max_adapters:
+        if len(self._lora_requests) >= self._room.capacity:
             raise StartError(
-                f"the engine has room for {self._max_adapters} adapters; raise --max-cpu-loras"
+                f"the engine has room for {self._room.capacity} adapters; raise --max-loras and --max-cpu-loras"
             )
         lora_id = next(self._next_lora_id)
         request = LoRARequest(
             lora_name=adapter.key, lora_int_id=lora_id, lora_path=str(adapter.path)
         )
         try:
-            await self._llm.add_lora(request)
-        except VLLMEngineDeadError as exc:
+            await self._answered(self._llm.add_lora(request))
+        except (VLLMEngineDeadError, EngineDeadError) as exc:
             raise EngineDeadError(str(exc)) from exc
         except Exception as exc:
             raise StartError(f"{adapter.path}: the engine refuses this adapter: {exc}") from exc
         self._lora_requests[adapter.key] = request
+
+    async def remove_adapter(self, adapter: EngineAdapter) -> None:
+        request = self._lora_requests.pop(adapter.key, None)
+        if request is None:
+            return
+        try:
+            await self._answered(self._llm.remove_lora(request.lora_int_id))
+        except VLLMEngineDeadError as exc:
+            raise EngineDeadError(str(exc)) from exc
 
     async def check_health(self) -> None:
         try:
@@ -193,6 +212,22 @@ class VLLMEngine:
 
     async def close(self) -> None:
         await asyncio.to_thread(self._llm.shutdown, 5.0)
+
+    async def _answered(self, call: Coroutine[Any, Any, bool]) -> bool:
+        """What the engine answers. vLLM waits for ever for the answer of one that died after the question (0.32.0).
+
+        Raises:
+            EngineDeadError: it died.
+        """
+        answer = asyncio.create_task(call)
+        try:
+            while not answer.done():
+                await asyncio.wait({answer}, timeout=HEALTH_INTERVAL_S)
+                if not answer.done() and self._llm.errored:
+                    raise EngineDeadError("the engine died before it answered")
+            return answer.result()
+        finally:
+            answer.cancel()
 
     def _lora_request(self, adapter: EngineAdapter | None) -> LoRARequest | None:
         return None if adapter is None else self._lora_requests[adapter.key]
@@ -206,43 +241,3 @@ def _reasoning(reasoning: EngineReasoning | None) -> dict[str, Any]:
         "reasoning_ended": reasoning.has_ended,
         "reasoning_parser_kwargs": {"chat_template_kwargs": dict(reasoning.template_kwargs)},
     }
-
-
-def _make_room(args: AsyncEngineArgs, adapters: Sequence[EngineAdapter]) -> int:
-    """Set the LoRA options for these adapters; what the operator gave stays. Returns how many fit."""
-    if not adapters:
-        return 0
-    allowed_ranks: tuple[int, ...] = MaxLoRARanks.__args__
-    needed = max(adapter.rank for adapter in adapters)
-    args.enable_lora = True
-    if args.max_lora_rank == AsyncEngineArgs.max_lora_rank:
-        fitting = [rank for rank in allowed_ranks if rank >= needed]
-        if not fitting:
-            raise StartError(
-                f"an adapter has rank {needed}, the engine takes at most {allowed_ranks[-1]}"
-            )
-        args.max_lora_rank = fitting[0]
-    if args.max_loras == AsyncEngineArgs.max_loras:
-        args.max_loras = _num_slots(len(adapters))
-    elif current_platform.is_cpu() and args.max_loras <= len(adapters):
-        logger.warning(
-            "--max-loras %d for %d adapters: on vLLM's CPU build the base answers with an adapter's weights while adapters "
-            "fill every slot; give at least %d",
-            args.max_loras,
-            len(adapters),
-            len(adapters) + 1,
-        )
-    if args.max_cpu_loras is None:
-        args.max_cpu_loras = max(len(adapters), args.max_loras)
-    return int(args.max_cpu_loras)
-
-
-def _num_slots(num_adapters: int) -> int:
-    """Slots for adapters in one batch.
-
-    vLLM's CPU build gathers LoRA weights at index -1 for a token without an adapter (lora/ops/torch_ops/lora_ops.py in
-    0.32.0), which is the last slot: one slot more than adapters keeps it empty, so that the base stays the base.
-    """
-    if current_platform.is_cpu():
-        return num_adapters + 1
-    return min(num_adapters, MAX_SLOTS_BY_DEFAULT)

@@ -117,6 +117,9 @@ class ScriptedEngine:
         self.aborted: list[str] = []
         self.aborted_choices: list[tuple[str, int]] = []
         self.loaded: list[EngineAdapter] = []
+        self.removed: list[EngineAdapter] = []
+        self.num_adapter_slots = 8
+        self.adapter_capacity = 32
         self.open: set[str] = set()
         self.died = asyncio.Event()
         self.closed = False
@@ -171,6 +174,9 @@ class ScriptedEngine:
 
     async def add_adapter(self, adapter: EngineAdapter) -> None:
         self.loaded.append(adapter)
+
+    async def remove_adapter(self, adapter: EngineAdapter) -> None:
+        self.removed.append(adapter)
 
     async def check_health(self) -> None:
         if self.died.is_set():

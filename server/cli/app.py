@@ -116,7 +116,9 @@ def _serve(flags: dict[str, Any], extra: list[str]) -> int:
 
     configure_logging(settings.log_level, settings.log_format)
     flags_for_vllm = [*settings.engine_args, *extra, *observed_as(settings)]
-    start = engine_starter([*flags_for_vllm, *reasoning_flags(settings)])
+    start = engine_starter(
+        [*flags_for_vllm, *reasoning_flags(settings)], more_adapters=settings.adapters_change
+    )
     from prometheus_client import REGISTRY
 
     from ..serving import serve as serve_until_stopped

@@ -1,11 +1,9 @@
 """How a command gets an engine: vLLM is imported when one is asked for, and what it lacks is said in one line."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from adapters.base_files import BaseFiles
-
-from ..engine import Engine, EngineAdapter
+from ..engine import StartEngine
 from ..errors import StartError
 from ..observing.logs import ENGINE_LOGGING_FILE
 from ..parsing.port import ParserSource
@@ -13,11 +11,12 @@ from ..settings import Settings
 
 
 def engine_starter(
-    flags: Sequence[str], *, quiet: bool = False
-) -> Callable[[BaseFiles, Sequence[EngineAdapter]], Engine]:
+    flags: Sequence[str], *, quiet: bool = False, more_adapters: bool = False
+) -> StartEngine:
     """What starts vLLM with these flags of its own.
 
     Args:
+        more_adapters: leave room for adapters that come while the engine runs.
         quiet: keep vLLM's log to errors, unless its own variable says otherwise.
 
     Raises:
@@ -33,7 +32,9 @@ def engine_starter(
             f"{exc}; install the engine: pip install 'endturn[cpu]' or 'endturn[cuda]'"
         ) from exc
     engine_flags = parse_engine_flags(flags)
-    return lambda base, adapters: VLLMEngine.start(base.path, adapters, engine_flags)
+    return lambda base, adapters: VLLMEngine.start(
+        base.path, adapters, engine_flags, more_adapters=more_adapters
+    )
 
 
 def parser_source(settings: Settings) -> ParserSource:

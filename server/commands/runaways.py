@@ -66,15 +66,18 @@ async def run_away(
         AdapterError: a file is broken.
     """
     base_files, [model] = await served_models(find_adapters([str(adapter)], base), base, cache_dir)
-    async with offline_engine(base_files, [model], start_engine) as (engine, renderer):
-        asker = Asker(engine, renderer, model, cap=cap, seed=seed)
+    async with (
+        offline_engine(base_files, [model], start_engine) as offline,
+        offline.slots.lease(model.adapter),
+    ):
+        asker = Asker(offline.engine, offline.renderer, model, cap=cap, seed=seed)
         prepared = await asker.prepare(
             [
                 Question(index=index, line=asked.line, messages=asked.messages, reference="")
                 for index, asked in enumerate(prompts)
             ]
         )
-        generations, failed = await _ask_all(engine, asker, prepared.prompts, told)
+        generations, failed = await _ask_all(offline.engine, asker, prepared.prompts, told)
     skipped = [SkippedAnswer(failure.line, failure.reason) for failure in prepared.refused]
     return Runaways(
         base=base_files.path,

@@ -18,11 +18,10 @@ from adapters.conversations import ConversationData, read_conversations
 from .. import __version__
 from ..engine import Engine, EngineAdapter, StartEngine
 from ..errors import EngineDeadError, StartError
-from ..prompt import PromptRenderer
 from ..served_model import ServedModel
 from ..settings import default_cache_dir
 from ..verification import Asker, Options, ReportHead, Verification, questions, verify
-from .offline_engine import offline_engine
+from .offline_engine import OfflineEngine, offline_engine
 from .verified_models import VerifiedAdapter, find_adapters, served_models
 from .verify_outputs import print_outputs, write_profiles, write_report
 
@@ -101,22 +100,25 @@ async def _verify_all(
         with log.status("starting the engine"):
             return start_engine(base, adapters)
 
-    async with offline_engine(base_files, models, start) as (engine, renderer):
-        return [await _verify_one(question, m, data, engine, renderer, log) for m in models]
+    verifications = []
+    async with offline_engine(base_files, models, start) as offline:
+        for model in models:
+            async with offline.slots.lease(model.adapter):
+                verifications.append(await _verify_one(question, model, data, offline, log))
+    return verifications
 
 
 async def _verify_one(
     question: VerifyQuestion,
     model: ServedModel,
     data: ConversationData,
-    engine: Engine,
-    renderer: PromptRenderer,
+    offline: OfflineEngine,
     log: Console,
 ) -> Verification:
     cap = question.cap
     if cap is None:
         cap = CAP_WITHOUT_PROFILE if model.profile is None else model.token_limits.default
-    asker = Asker(engine, renderer, model, cap=cap, seed=question.seed)
+    asker = Asker(offline.engine, offline.renderer, model, cap=cap, seed=question.seed)
     options = Options(sample=question.sample, seed=question.seed)
     columns = (
         TextColumn("{task.description}"),

@@ -12,6 +12,7 @@ from pathlib import Path
 from adapters.checkpoint import CONFIG_FILE, WEIGHTS_FILE, read_checkpoint
 
 from ..engine import EngineAdapter
+from ..errors import StartError
 
 _BLOCK_BYTES = 1 << 20
 _KEY_CHARS = 32
@@ -42,7 +43,27 @@ def store_adapter(source: Path, cache_dir: Path) -> EngineAdapter:
                 raise
             # The same content is there, or another process was quicker.
             shutil.rmtree(copy)
-    return EngineAdapter(key=key, path=target, rank=checkpoint.rank)
+    num_bytes = (target / WEIGHTS_FILE).stat().st_size
+    return EngineAdapter(key=key, path=target, rank=checkpoint.rank, num_bytes=num_bytes)
+
+
+def check_stored(adapter: EngineAdapter) -> None:
+    """See that the copy is still what it was made of: the engine reads it again when the adapter comes back.
+
+    Raises:
+        StartError: a file is gone, or holds something else.
+    """
+    digest = hashlib.sha256()
+    try:
+        for file_name in (CONFIG_FILE, WEIGHTS_FILE):
+            with (adapter.path / file_name).open("rb") as reader:
+                while block := reader.read(_BLOCK_BYTES):
+                    digest.update(block)
+            digest.update(b"\0")
+    except OSError as exc:
+        raise StartError(f"the cached copy cannot be read ({exc})") from exc
+    if digest.hexdigest()[:_KEY_CHARS] != adapter.key:
+        raise StartError(f"{adapter.path}: the cached copy has changed; load the adapter again")
 
 
 def _copy(source: Path, target: Path, digest: "hashlib._Hash") -> None:

@@ -1,4 +1,4 @@
-"""What `--model` and `--adapter` may say -> directories on this machine: a path, a hub id, or the demo."""
+"""What `--model` and `--adapter` may say -> directories on this machine: a path, a hub id, the demo, or another source."""
 
 import os
 from dataclasses import dataclass, field, replace
@@ -11,10 +11,8 @@ from adapters.base_to_chat import ProfileSettings
 
 from ..demo import DEMO, DEMO_ADAPTER, DEMO_ADAPTERS, DEMO_SETTINGS, demo_base_model
 from ..errors import StartError
-
-# Pickles are never loaded, so they need not be fetched either.
-_SMALL_FILES = ["*.json", "*.jinja", "*.model", "*.txt"]
-_WEIGHTS = ["*.safetensors"]
+from ..sources import SourceRules, fetch, shown_source
+from ..sources.file_kinds import SMALL_FILES, WEIGHTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +40,7 @@ def resolve_base(
         return path
     if model.startswith((".", "~", "/")):
         raise StartError(f"{flag} {model}: no such directory")
-    patterns = _SMALL_FILES + (_WEIGHTS if weights else [])
+    patterns = [*SMALL_FILES, *(WEIGHTS if weights else ())]
     try:
         return Path(snapshot_download(model, allow_patterns=patterns))
     except HFValidationError as exc:
@@ -54,12 +52,19 @@ def resolve_base(
 
 
 def resolve_adapters(
-    entries: tuple[str, ...], *, model: str, convert: bool = True
+    entries: tuple[str, ...],
+    *,
+    model: str,
+    convert: bool = True,
+    rules: SourceRules | None = None,
 ) -> list[AdapterSource]:
-    """The adapters of `--adapter NAME=DIRECTORY`; `demo:NAME` is one of the demo's, which also come with its base.
+    """The adapters of `--adapter NAME=SOURCE`; the demo's own come with its base. Blocking.
+
+    Args:
+        rules: limits of what is fetched; without them only directories are taken.
 
     Raises:
-        StartError: no such directory, or a name given twice.
+        StartError: a source cannot be had, or a name is given twice.
     """
     if not entries and model == DEMO:
         entries = tuple(f"{name}={DEMO}:{name}" for name in DEMO_ADAPTERS)
@@ -67,9 +72,38 @@ def resolve_adapters(
     for entry in entries:
         name, _, where = entry.partition("=")
         if name in sources:
-            raise StartError(f"--adapter {entry}: the name {name!r} is given twice")
-        sources[name] = _resolve_adapter(name, where, convert=convert)
+            raise StartError(
+                f"--adapter {name}={shown_source(where)}: the name {name!r} is given twice"
+            )
+        try:
+            sources[name] = adapter_source(name, where, convert=convert, rules=rules)
+        except StartError as exc:
+            raise StartError(f"--adapter {name}={exc}") from exc
     return list(sources.values())
+
+
+def adapter_source(
+    name: str,
+    where: str,
+    *,
+    convert: bool = True,
+    rules: SourceRules | None = None,
+    is_trusted: bool = True,
+) -> AdapterSource:
+    """One adapter to serve, fetched where it is not a directory; `demo:NAME` is one of the demo's. Blocking.
+
+    Args:
+        rules: limits of what is fetched; without them only directories are taken.
+        is_trusted: the operator's own command line names it; else `rules` say whether it is allowed.
+
+    Raises:
+        StartError: it is refused or cannot be had; the message begins with the source.
+    """
+    if where.startswith(f"{DEMO}:"):
+        source = _demo_source(where.removeprefix(f"{DEMO}:"))
+        return replace(source, name=name, convert=source.convert and convert)
+    path = resolve_adapter(where) if rules is None else fetch(where, rules, is_trusted=is_trusted)
+    return AdapterSource(name=name, path=path, convert=convert)
 
 
 def resolve_adapter(where: str) -> Path:
@@ -82,7 +116,7 @@ def resolve_adapter(where: str) -> Path:
         return _demo_source(where.removeprefix(f"{DEMO}:")).path
     path = _directory(where)
     if path is None:
-        raise StartError(f"{where}: no such directory")
+        raise StartError(f"{shown_source(where)}: no such directory")
     return path.resolve()
 
 
@@ -90,16 +124,6 @@ def _directory(where: str) -> Path | None:
     """os.path, unlike pathlib, raises nothing for a name that is too long or has an unknown user in it."""
     path = os.path.expanduser(where)  # noqa: PTH111
     return Path(path) if os.path.isdir(path) else None  # noqa: PTH112
-
-
-def _resolve_adapter(name: str, where: str, *, convert: bool) -> AdapterSource:
-    try:
-        if where.startswith(f"{DEMO}:"):
-            source = _demo_source(where.removeprefix(f"{DEMO}:"))
-            return replace(source, name=name, convert=source.convert and convert)
-        return AdapterSource(name=name, path=resolve_adapter(where), convert=convert)
-    except StartError as exc:
-        raise StartError(f"--adapter {name}={exc}") from exc
 
 
 def _demo_source(demo_name: str) -> AdapterSource:

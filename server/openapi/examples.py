@@ -73,4 +73,8 @@ TOKENIZE: Examples = {
     "A text": {"prompt": _QUESTION, "return_token_strs": True},
     "A conversation": {"messages": _MESSAGES},
 }
+LOAD_ADAPTER: Examples = {
+    "A directory": {"lora_name": "support", "lora_path": "/adapters/support-v2"},
+}
+UNLOAD_ADAPTER: Examples = {"By its name": {"lora_name": "support"}}
 DETOKENIZE: Examples = {"Three tokens": {"tokens": [72, 105, 33]}}

@@ -8,6 +8,7 @@ from ..errors import (
 )
 from ..schema.chat import DetokenizeRequest, TokenizeRequest
 from . import examples
+from .adapter_operations import ADAPTER_OPERATIONS
 from .generation_operations import GENERATION, POSTED, STORED_RESPONSES
 from .model_objects import ModelEntry, ModelList
 from .operation import Operation
@@ -27,6 +28,7 @@ TAGS = {
     "Responses": "OpenAI's Responses, stateless: a translation into chat.",
     "Messages": "Anthropic's Messages: a translation into chat.",
     "Models": "What is served.",
+    "Adapters": "What is served of adapters, and changing it while the server runs: for admins.",
     "Tokens": "vLLM's text to token ids, and back.",
     "Operations": "For orchestrators and monitoring; none of them needs a key.",
     "Description": "This document.",
@@ -140,5 +142,6 @@ OPERATIONS: tuple[Operation, ...] = (
     *GENERATION,
     *STORED_RESPONSES,
     *_MODELS_AND_TOKENS,
+    *ADAPTER_OPERATIONS,
     *_OPERATIONS,
 )

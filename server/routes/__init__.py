@@ -1,6 +1,6 @@
 """The HTTP endpoints, one module a subject. Each reads down: parse, resolve, render, plan, generate, write."""
 
-from . import chat, completions, messages, models, operations, responses, tokens
+from . import adapters, chat, completions, messages, models, operations, responses, tokens
 from .context import Server
 
 ROUTERS = (
@@ -10,6 +10,7 @@ ROUTERS = (
     messages.router,
     models.router,
     tokens.router,
+    adapters.router,
     operations.router,
 )
 

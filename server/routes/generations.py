@@ -78,7 +78,10 @@ async def generate_prompts(
     """
     try:
         with record.stage("engine"):
-            async with aclosing(_streams(server, asked, plans, record)) as deltas:
+            async with (
+                server.adapters.lease(asked.model),
+                aclosing(_streams(server, asked, plans, record)) as deltas,
+            ):
                 async for delta in deltas:
                     if record.transcript is not None:
                         record.transcript.add(delta.index, delta.text)

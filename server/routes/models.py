@@ -26,11 +26,11 @@ def _entry(model: ServedModel, server: Server) -> dict[str, Any]:
         "root": model.root,
         "parent": model.parent,
         "max_model_len": server.engine.max_model_len,
-        "endturn": _summary(model, server),
+        "endturn": summary_of(model, server),
     }
 
 
-def _summary(model: ServedModel, server: Server) -> dict[str, Any]:
+def summary_of(model: ServedModel, server: Server) -> dict[str, Any]:
     """What is in effect for a chat with this model; with no profile, what its template and its tokenizer say."""
     profile, settings = model.profile, server.settings
     given = ParserNames(tool_calls=settings.tool_call_parser, reasoning=settings.reasoning_parser)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 from prometheus_client import Gauge
 
-from server.loading.adapter_loading import load_adapters
 from server.prompt import PromptRenderer
 from tests.deploy.prometheus_process import Prometheus, prometheus
 from tests.deploy.promql import panel_queries, rules
@@ -90,7 +89,7 @@ async def test_every_panel_and_rule_has_data(renderer: PromptRenderer, tmp_path:
         # vLLM's, which share the page with a real engine.
         for name in ("vllm:num_requests_running", "vllm:num_requests_waiting"):
             Gauge(name, "as vLLM's", registry=registry).set(1)
-        await load_adapters(run.engine, [model], run.server.metrics)
+        await run.server.adapters.start([model])
         target = f"{run.client.base_url.host}:{run.client.base_url.port}"
         async with prometheus(target, tmp_path) as scraping:
             # A rate needs what was before.

@@ -1,5 +1,6 @@
 """The door to vLLM: every sampling field is mapped or known to be left alone, wrong flags name themselves."""
 
+import asyncio
 import inspect
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from server.errors import EngineDeadError, InternalError, InvalidRequest, StartE
 from server.parsing.port import EngineReasoning
 from server.parsing.structured_output import StructuredOutput
 from server.vllm_engine import VLLMEngine, parse_engine_flags
+from server.vllm_room import AdapterRoom, make_room
 from server.vllm_values import sampling_params, translate_error
 
 FULL = Sampling(
@@ -116,7 +118,7 @@ def adapters(*ranks: int) -> list[EngineAdapter]:
         (False, (8,), ["--max-loras", "4", "--max-cpu-loras", "9"], (True, 8, 4, 9)),
         (False, (8,), ["--max-lora-rank", "64"], (True, 64, 1, 1)),
         (True, (4,), [], (True, 8, 2, 2)),
-        (True, (8,) * 12, [], (True, 8, 13, 13)),
+        (True, (8,) * 12, [], (True, 8, 9, 12)),
         (True, (8,), ["--max-loras", "4"], (True, 8, 4, 4)),
     ],
     ids=range(9),
@@ -128,12 +130,12 @@ def test_room_for_adapters(
     expected: tuple[bool, int, int, int | None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("server.vllm_engine.current_platform.is_cpu", lambda: is_cpu)
+    monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: is_cpu)
     parsed = parse_engine_flags(flags)
     args = AsyncEngineArgs.__new__(AsyncEngineArgs)
     for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
         setattr(args, name, getattr(parsed, name))
-    vllm_engine._make_room(args, adapters(*ranks))
+    make_room(args, adapters(*ranks), more_adapters=False)
     assert (
         bool(args.enable_lora),
         args.max_lora_rank,
@@ -142,24 +144,52 @@ def test_room_for_adapters(
     ) == expected
 
 
+@pytest.mark.parametrize(
+    ("is_cpu", "flags", "room", "max_lora_rank"),
+    [
+        (False, [], (8, 32), 16),
+        (False, ["--max-loras", "2", "--max-cpu-loras", "4"], (2, 4), 16),
+        (True, [], (8, 8), 16),
+        (True, ["--max-loras", "3", "--max-lora-rank", "64"], (2, 2), 64),
+    ],
+    ids=range(4),
+)
+def test_room_for_adapters_that_are_still_to_come(
+    is_cpu: bool,
+    flags: list[str],
+    room: tuple[int, int],
+    max_lora_rank: int,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: is_cpu)
+    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
+    parsed = parse_engine_flags(flags)
+    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
+        setattr(args, name, getattr(parsed, name))
+    made = make_room(args, [], more_adapters=True)
+    assert (made.num_slots, made.capacity) == room
+    assert args.enable_lora
+    assert args.max_lora_rank == max_lora_rank
+
+
 def test_a_cpu_without_a_spare_slot_is_told(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("server.vllm_engine.current_platform.is_cpu", lambda: True)
+    monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: True)
     args = AsyncEngineArgs.__new__(AsyncEngineArgs)
-    parsed = parse_engine_flags(["--max-loras", "2"])
+    parsed = parse_engine_flags(["--max-loras", "1"])
     for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
         setattr(args, name, getattr(parsed, name))
-    with caplog.at_level("WARNING", logger="server.vllm_engine"):
-        vllm_engine._make_room(args, adapters(4, 4))
-    assert "give at least 3" in caplog.text
+    with caplog.at_level("WARNING", logger="server.vllm_room"):
+        make_room(args, adapters(4, 4), more_adapters=False)
+    assert "give at least 2" in caplog.text
 
 
 def test_rank_no_engine_takes_is_refused() -> None:
     args = AsyncEngineArgs.__new__(AsyncEngineArgs)
     args.max_lora_rank = 16
     with pytest.raises(StartError, match="rank 1000"):
-        vllm_engine._make_room(args, adapters(1000))
+        make_room(args, adapters(1000), more_adapters=False)
 
 
 def test_another_vllm_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -201,6 +231,7 @@ def test_the_methods_we_call_have_the_signatures_we_know() -> None:
         ],
         "abort": ["request_id"],
         "add_lora": ["lora_request"],
+        "remove_lora": ["lora_id"],
         "check_health": [],
         "shutdown": ["timeout"],
     }
@@ -224,6 +255,7 @@ class StubLLM:
     def __init__(self, error: Exception | None = None) -> None:
         self.error = error
         self.loaded: list[str] = []
+        self.errored = False
 
     async def add_lora(self, request: object) -> bool:
         if self.error is not None:
@@ -238,7 +270,7 @@ class StubLLM:
 
 async def test_adapters_are_loaded_once_and_only_as_many_as_fit() -> None:
     llm = StubLLM()
-    engine = VLLMEngine(llm, max_adapters=1)
+    engine = VLLMEngine(llm, AdapterRoom(num_slots=1, capacity=1))
     first, second = adapters(8, 8)
     await engine.add_adapter(first)
     await engine.add_adapter(first)
@@ -253,8 +285,42 @@ async def test_refused_adapter_and_dead_engine_are_told_apart() -> None:
         (ValueError("shape"), StartError),
         (VLLMEngineDeadError(), EngineDeadError),
     ):
-        engine = VLLMEngine(StubLLM(error), max_adapters=1)
+        engine = VLLMEngine(StubLLM(error), AdapterRoom(num_slots=1, capacity=1))
         with pytest.raises(expected):
             await engine.add_adapter(adapter)
     with pytest.raises(EngineDeadError):
         await engine.check_health()
+
+
+async def test_an_engine_that_dies_while_it_is_asked_is_noticed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Dying(StubLLM):
+        async def add_lora(self, request: object) -> bool:
+            self.errored = True
+            await asyncio.Event().wait()
+            return True
+
+    monkeypatch.setattr(vllm_engine, "HEALTH_INTERVAL_S", 0.01)
+    engine = VLLMEngine(Dying(), AdapterRoom(num_slots=1, capacity=1))
+    with pytest.raises(EngineDeadError, match="before it answered"):
+        async with asyncio.timeout(10):
+            await engine.add_adapter(adapters(8)[0])
+
+
+async def test_an_adapter_that_was_removed_leaves_room() -> None:
+    removed: list[int] = []
+
+    class Removing(StubLLM):
+        async def remove_lora(self, lora_id: int) -> bool:
+            removed.append(lora_id)
+            return True
+
+    engine = VLLMEngine(Removing(), AdapterRoom(num_slots=1, capacity=1))
+    first, second = adapters(8, 8)
+    await engine.remove_adapter(first)
+    assert removed == []
+    await engine.add_adapter(first)
+    await engine.remove_adapter(first)
+    await engine.add_adapter(second)
+    assert removed == [1]

@@ -11,8 +11,11 @@ import httpx2 as httpx
 import uvicorn
 from prometheus_client import CollectorRegistry
 
+from server.admission import bounded_protocol
 from server.app import create_app
 from server.catalog import Catalog
+from server.hosting import AdapterHost, AdapterRegister
+from server.hosting.host import ReadAdapter, read_nothing
 from server.lifecycle import Lifecycle
 from server.observing.metrics import Metrics
 from server.observing.request_middleware import RequestObserver
@@ -54,17 +57,21 @@ async def running(
     *models: ServedModel,
     tracers: Sequence[RequestObserver] = (),
     engine: ScriptedEngine | None = None,
+    read: ReadAdapter = read_nothing,
     **settings: Any,
 ) -> AsyncIterator[Running]:
     engine = ScriptedEngine() if engine is None else engine
     base = served("base-model", label="base", profile=None)
     limits = Settings(model="base-model", **settings)
+    catalog = Catalog([base, *(models or (served(),))])
+    metrics = Metrics(CollectorRegistry())
     server = Server(
         settings=limits,
         engine=engine,
-        catalog=Catalog([base, *(models or (served(),))]),
+        catalog=catalog,
+        adapters=AdapterHost(engine, catalog, AdapterRegister(metrics), read=read),
         renderer=renderer,
-        metrics=Metrics(CollectorRegistry()),
+        metrics=metrics,
         lifecycle=Lifecycle(),
         tracers=tracers,
         keys=read_keys(limits),
@@ -76,7 +83,13 @@ async def running(
     facts = server_facts(server, server.catalog)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         recorder = Recorder(create_app(server))
-        config = uvicorn.Config(recorder, log_config=None, access_log=False, lifespan="off")
+        config = uvicorn.Config(
+            recorder,
+            http=bounded_protocol(limits),
+            log_config=None,
+            access_log=False,
+            lifespan="off",
+        )
         http = uvicorn.Server(config)
         task = asyncio.create_task(http._serve([listener]))
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -18,10 +18,11 @@ from starlette.types import Message, Scope
 from adapters.stop_head import Share
 from adapters.verification_record import RunRecord, VerificationRecord
 from server.app import create_app
+from server.catalog import Catalog
 from server.engine import EngineAdapter
 from server.errors import EngineDeadError, StartError
 from server.finish import Finish, StopCause, StopKind, TokenLimit
-from server.loading.adapter_loading import load_adapters
+from server.hosting import AdapterHost, AdapterRegister
 from server.observing.adapter_metrics import AdapterState
 from server.observing.http_metrics import rejection_reason
 from server.observing.metrics import Metrics
@@ -46,6 +47,8 @@ METRICS = {
     "endturn_inter_token_seconds": {"adapter"},
     "endturn_missing_logprobs": {"adapter"},
     "endturn_requests_in_flight": set(),
+    "endturn_requests_queued": set(),
+    "endturn_prompt_tokens_queued": set(),
     "endturn_requests_rejected": {"reason"},
     "endturn_adapter_state": {"adapter", "state"},
     "endturn_adapter_load_seconds": {"adapter"},
@@ -116,7 +119,7 @@ def finish(kind: StopKind, num_tokens: int, *, limit: int = 100, trimmed: int = 
 async def fill(run: Running) -> None:
     """Something of everything: answers of several kinds, refusals, unknown paths, a loaded adapter."""
     model = served("chat", adapter=weights("k"), profile=profile(verification=verification(eos=9)))
-    await load_adapters(run.engine, [model], run.server.metrics)
+    await run.server.adapters.start([model])
     run.engine.enqueue(delta("Hello"), delta([*b"!", IM_END], "stop"))
     await run.chat()
     run.engine.enqueue(delta("ab"), delta("cd", "length"))
@@ -359,7 +362,8 @@ async def test_adapters_are_loading_then_ready_and_begin_at_zero() -> None:
     metrics, engine = Metrics(CollectorRegistry()), ScriptedEngine()
     same = weights("one")
     models = [served("base-model", label="base"), *(served(n, adapter=same) for n in ("a", "b"))]
-    await load_adapters(engine, [*models, served("c", adapter=weights("two"))], metrics)
+    host = AdapterHost(engine, Catalog([]), AdapterRegister(metrics))
+    await host.start([*models, served("c", adapter=weights("two"))])
     assert [adapter.key for adapter in engine.loaded] == ["one", "two"]
     value = metrics.registry.get_sample_value
     for name in ("a", "b", "c"):
@@ -384,8 +388,9 @@ async def test_a_load_that_fails_is_seen_as_failed() -> None:
             raise StartError("no such weights")
 
     metrics = Metrics(CollectorRegistry())
+    host = AdapterHost(Refusing(), Catalog([]), AdapterRegister(metrics))
     with pytest.raises(StartError):
-        await load_adapters(Refusing(), [served("a", adapter=weights("one"))], metrics)
+        await host.start([served("a", adapter=weights("one"))])
     value = metrics.registry.get_sample_value
     assert value("endturn_adapter_state", {"adapter": "a", "state": "failed"}) == 1
     assert value("endturn_adapter_state", {"adapter": "a", "state": "loading"}) == 0

@@ -10,12 +10,15 @@ import pytest
 from fastapi.routing import APIRoute
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from server.errors import PermissionDenied, RateLimited, RequestError
+from server.engine import EngineAdapter
+from server.errors import AdapterConflict, PermissionDenied, RateLimited, UnknownModel
 from server.openapi import pages
+from server.openapi.adapter_operations import ADAPTER_OPERATIONS
 from server.openapi.document import ServerFacts, document
 from server.openapi.operations import OPERATIONS
 from server.prompt import PromptRenderer
 from server.routes import ROUTERS
+from server.served_model import ServedModel
 from tests.fakes import served
 from tests.server.openapi_reading import EVENT_STREAM, Document
 from tests.server.running import Running, running
@@ -97,8 +100,18 @@ async def test_the_server_gives_its_document(renderer: PromptRenderer) -> None:
         assert found == described(unknown_fields=False).document
 
 
+async def read_adapter(name: str, source: str) -> ServedModel:
+    adapter = EngineAdapter(key=source, path=Path(source), rank=8)
+    return served(name, label=name, root=source, adapter=adapter)
+
+
+def running_all(renderer: PromptRenderer) -> Any:
+    """A server on which every operation can succeed."""
+    return running(renderer, engine=TalkingEngine(), read=read_adapter, allow_adapter_updates=True)
+
+
 async def test_every_example_works(renderer: PromptRenderer) -> None:
-    async with running(renderer, engine=TalkingEngine()) as run:
+    async with running_all(renderer) as run:
         document = Document((await run.client.get("/openapi.json")).json())
         for path, methods in document.document["paths"].items():
             for method, operation in methods.items():
@@ -126,7 +139,7 @@ def all_described(document: Document) -> Given:
 
 async def ask_everything(run: Running, given: Given, **how: Any) -> None:
     """Send a request to every operation; note what came."""
-    for operation in OPERATIONS:
+    for operation in how.get("operations", OPERATIONS):
         if operation.method not in how.get("methods", (operation.method,)):
             continue
         path = operation.path.format(**dict.fromkeys(operation.path_parameters, "chat"))
@@ -146,7 +159,7 @@ async def test_every_response_that_is_described_is_given(
 ) -> None:
     """The running server holds each against the document; this one shows that none is left out."""
     given: Given = set()
-    async with running(renderer, engine=TalkingEngine()) as run:
+    async with running_all(renderer) as run:
         await ask_everything(run, given)
         await ask_everything(run, given, content="{")
         await ask_everything(run, given, content_type="text/plain")
@@ -162,12 +175,28 @@ async def test_every_response_that_is_described_is_given(
                 patched.setattr(run.server.catalog, "resolve", raising(error))
                 patched.setattr(type(run.server.catalog), "base", property(raising(error)))
                 await ask_everything(run, given, methods=("post",))
+        for refusal_of_change in (
+            PermissionDenied("no"),
+            RateLimited("slower", retry_after_s=3),
+            AdapterConflict("busy"),
+            UnknownModel("none"),
+        ):
+            with monkeypatch.context() as patched:
+                patched.setattr("server.routes.adapters.server_of", raising(refusal_of_change))
+                for operation in ADAPTER_OPERATIONS:
+                    if type(refusal_of_change) in operation.errors:
+                        await ask_everything(run, given, operations=[operation])
+        with monkeypatch.context() as patched:
+            patched.setattr("server.routes.context._read", raising(TimeoutError()))
+            await ask_everything(run, given, methods=("post",))
         with monkeypatch.context() as patched:
             patched.setattr(run.server.lifecycle, "_ready", False)
             await ask_everything(run, given)
             patched.setattr(run.server.lifecycle, "_engine_died", True)
             await ask_everything(run, given)
-    async with running(renderer, max_body_bytes=1024, metrics_port=1) as run:
+    async with running(
+        renderer, max_body_bytes=1024, metrics_port=1, allow_adapter_updates=True
+    ) as run:
         await ask_everything(run, given, content=" " * 2000)
     assert all_described(described()) - given == NOT_GIVEN | all_of("500")
 
@@ -176,7 +205,7 @@ def all_of(status: str) -> Given:
     return {entry for entry in all_described(described()) if entry[2] == status}
 
 
-def raising(error: RequestError) -> Any:
+def raising(error: Exception) -> Any:
     def raises(*_: object) -> None:
         raise error
 

@@ -42,7 +42,7 @@ def test_flag_beats_variable_beats_default(monkeypatch: pytest.MonkeyPatch) -> N
     ("flags", "environ", "message"),
     [
         ({}, {}, "--model"),
-        ({"model": "m", "adapter": ["x"]}, {}, "--adapter: 'x' is not NAME=DIRECTORY"),
+        ({"model": "m", "adapter": ["x"]}, {}, "--adapter: 'x' is not NAME=SOURCE"),
         ({"model": "m"}, {"ENDTURN_PORT": "99999"}, "ENDTURN_PORT"),
         ({"model": "m"}, {"ENDTURN_PROT": "1"}, "ENDTURN_PROT"),
         ({"model": "m", "log_level": "loud"}, {}, "--log-level"),
@@ -205,7 +205,9 @@ async def test_serves_and_leaves(
     assert await running == (1 if way == "engine-death" else 0)
     assert engine.closed
     assert len(engine.loaded) == 1, "equal weights under two names are loaded once"
-    assert engine.requests[0].prompt_token_ids == [BOS, *b"hi"]
+    assert [
+        r.prompt_token_ids for r in engine.requests if not r.request_id.startswith("probe-")
+    ] == [[BOS, *b"hi"]]
     expected = {"sigterm": '"kind":"eos"', "drain-over": "aborted", "engine-death": "engine_dead"}
     assert expected[way] in text
 

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from adapters.chat_profile import Parsers
 from server.engine import EngineDelta
 from server.errors import StartError
+from server.model_reading import ModelReader
 from server.parsing.port import EngineReasoning, NamedTool, ParseRequest, ParserNames
 from server.parsing.structured_output import StructuredOutput
 from server.parsing.token_reader import TokenReader
@@ -19,7 +20,6 @@ from server.prompt import PromptRenderer, reads_tools
 from server.sampling import plan_generation
 from server.schema.chat import ChatCompletionRequest
 from server.schema.completions import CompletionRequest
-from server.serving import _with_parsers
 from server.settings import Settings
 from tests.fakes import EOS, IM_END, delta, ids, profile, served
 from tests.server.running import Running, running
@@ -366,7 +366,7 @@ def test_a_profile_names_its_parsers_before_the_flags_do() -> None:
     models = [served("a", profile=own), served("b"), served("c", profile=None)]
     source = TagSource()
     settings = Settings(model="m", tool_call_parser="given", reasoning_parser="r1")
-    made = _with_parsers(models, settings, source)
+    made = ModelReader(settings, source)._with_parsers(models)
     assert [names.tool_calls for names in source.asked] == ["own", "given", "given"]
     assert {names.reasoning for names in source.asked} == {"r1"}
     assert all(m.parsers is not None for m in made)
@@ -378,7 +378,7 @@ def test_a_parser_that_does_not_fit_names_the_model() -> None:
             raise StartError("--tool-call-parser x: there is no such parser")
 
     with pytest.raises(StartError, match="model chat: --tool-call-parser x"):
-        _with_parsers([served()], Settings(model="m"), Failing())
+        ModelReader(Settings(model="m"), Failing())._with_parsers([served()])
 
 
 def test_parsers_are_asked_by_name_alone() -> None:

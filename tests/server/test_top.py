@@ -17,7 +17,6 @@ from server.commands.top import Frame, Scrape, frame, quantile, read_page
 from server.commands.top_command import draw, frames, metrics_url, top_command
 from server.errors import UnreadableServer
 from server.finish import Finish, StopCause, StopKind, TokenLimit
-from server.loading.adapter_loading import load_adapters
 from server.observing.metrics import Metrics
 from server.observing.request_record import RequestRecord
 from server.prompt import PromptRenderer
@@ -221,7 +220,7 @@ def test_nobody_there_and_no_address() -> None:
 async def test_frames_of_a_running_server(renderer: PromptRenderer) -> None:
     async with running(renderer) as run:
         model = served("chat", adapter=weights("k"), profile=profile())
-        await load_adapters(run.engine, [model], run.server.metrics)
+        await run.server.adapters.start([model])
         url = str(run.client.base_url)
         for _ in range(3):
             run.engine.enqueue(delta("Hello"), delta([*b"!", IM_END], "stop"))

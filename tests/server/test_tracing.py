@@ -359,7 +359,7 @@ def test_the_command_traces_itself_and_its_engine(monkeypatch: pytest.MonkeyPatc
     seen: dict[str, Any] = {}
     environ: dict[str, str] = {}
 
-    def starter(flags: Sequence[str]) -> None:
+    def starter(flags: Sequence[str], **_: object) -> None:
         seen["flags"] = list(flags)
 
     async def serve(
