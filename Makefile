@@ -11,12 +11,13 @@ BUILD ?= $(shell command -v nvidia-smi >/dev/null 2>&1 && nvidia-smi -L >/dev/nu
 LOCKS := requirements-$(BUILD).lock requirements-demo.lock requirements-dev.lock
 PIP := $(BIN)/python -m pip --disable-pip-version-check -qq
 CLIENTS := tests/clients
+FUZZ := tests/fuzz
 COVERAGE := $(BIN)/coverage run -m pytest
 # Unit tests do not see the engine, as in an installation without an extra.
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load schemathesis dashboard demo-adapter demo-head lock clean
+.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load schemathesis dashboard demo-adapter demo-head lock clean audit fuzz
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -94,3 +95,14 @@ lock: install ## resolve the lock files again
 
 clean: ## remove caches and built files
 	@rm -rf dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+
+audit: install ## known vulnerabilities of what the lock files name (asks pypi.org; fails where it cannot be asked)
+	@$(BIN)/python -m tests.audit
+
+fuzz: install $(FUZZ)/.venv/.installed ## 5 minutes of atheris for each parser of untrusted bytes (ARGS='--seconds 60 profile')
+	@$(BIN)/python -m tests.fuzz $(ARGS)
+
+$(FUZZ)/.venv/.installed: $(FUZZ)/requirements.lock
+	@rm -f $@; $(PYTHON) -m venv $(FUZZ)/.venv
+	@$(FUZZ)/.venv/bin/python -m pip --disable-pip-version-check -qq install --no-deps --require-hashes -r $<
+	@touch $@

@@ -7,15 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    ConfigDict,
-    Field,
-    ValidationError,
-    field_validator,
-    model_validator,
-)
+from pydantic import ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from .bounded_model import BoundedModel, shown
 from .errors import ProfileError
 from .json_file import read_json_object
 
@@ -25,7 +19,7 @@ DEFAULT_MAX_TOKENS = 1024
 MAX_TOKEN_ID = 1 << 31
 
 
-class ProfilePart(BaseModel):
+class ProfilePart(BoundedModel):
     """Base of every part: unknown fields and wrong types are refused, values never change."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
@@ -56,7 +50,7 @@ class TemplateRef(ProfilePart):
     file: str = Field(default="chat_template.jinja", max_length=100)
     confidence: Literal["recorded", "derived", "guessed"] = "recorded"
     system: str | None = None
-    special_tokens: dict[str, str] = {}
+    special_tokens: dict[str, str] = Field(default={})
 
     @field_validator("special_tokens")
     @classmethod
@@ -125,7 +119,7 @@ class WeightFiles(ProfilePart):
     `merge` (a standalone model).
     """
 
-    files: dict[str, str] = {}
+    files: dict[str, str] = Field(default={})
     rank: int | None = None
     path: str = "as_is"
     changes: tuple[str, ...] = Field(default=(), strict=False)
@@ -238,7 +232,9 @@ def read_profile(adapter_dir: Path) -> ChatProfile | None:
     except ValidationError as exc:
         first = exc.errors(include_url=False)[0]
         field = ".".join(str(part) for part in first["loc"]) or "format"
-        raise ProfileError(path, f"{field}: {first['msg']} (found {first['input']!r:.80})") from exc
+        raise ProfileError(
+            path, f"{field}: {first['msg']} (found {shown(first['input'], 80)})"
+        ) from exc
 
 
 def write_profile(profile: ChatProfile, adapter_dir: Path) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 from .errors import AdapterError
 
 MAX_JSON_BYTES = 4 << 20
+# Python reads deeper than it, or pydantic, can write; no such file comes near.
+MAX_DEPTH = 100
 _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 
@@ -29,6 +31,8 @@ def read_json_object(
             json.dumps(value, ensure_ascii=False).encode()
     except (ValueError, RecursionError) as exc:
         raise error(path, f"is not valid JSON ({exc})") from exc
+    if _is_deep(value):
+        raise error(path, f"is not valid JSON (it is nested deeper than {MAX_DEPTH})")
     if not isinstance(value, dict):
         raise error(path, f"must hold a JSON object, it holds {type(value).__name__}")
     return value
@@ -82,6 +86,18 @@ def refuse_link_outside(path: Path, error: type[AdapterError]) -> None:
     allowed += [p.parent / "blobs" for p in home.parents if p.name == "snapshots"]
     if not any(target.is_relative_to(place) for place in allowed):
         raise error(path, f"is a link out of the directory, to {target}")
+
+
+def _is_deep(value: Any) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        children = (
+            child for node in level for child in (node.values() if isinstance(node, dict) else node)
+        )
+        level = [child for child in children if isinstance(child, dict | list)]
+        if not level:
+            return False
+    return True
 
 
 def _open_at_once(path: str, flags: int) -> int:

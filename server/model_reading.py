@@ -14,7 +14,7 @@ from .catalog import adapter_model, base_model, read_template, template_turns
 from .demo import DEMO, demo_template
 from .errors import StartError
 from .loading.base_overlays import base_for
-from .loading.model_source import resolve_adapters, resolve_base
+from .loading.model_source import adapter_source, resolve_adapters, resolve_base
 from .parsing.port import ParserNames, ParserSource
 from .prompt import load_tokenizer
 from .served_model import ServedModel
@@ -39,6 +39,9 @@ class ModelReader:
     def __init__(self, settings: Settings, parsers: ParserSource | None) -> None:
         self._settings = settings
         self._parsers = parsers
+        rules = source_rules(settings)
+        watched = () if settings.adapters_dir is None else (settings.adapters_dir,)
+        self._rules = replace(rules, roots=(*rules.roots, *watched))
 
     async def read_all(self) -> StartModels:
         """The base and the adapters of the command line.
@@ -52,7 +55,7 @@ class ModelReader:
             settings.adapter,
             model=settings.model,
             convert=settings.convert_adapters,
-            rules=source_rules(settings),
+            rules=self._rules,
         )
         path = await asyncio.to_thread(resolve_base, settings.model, settings.cache_dir)
         try:
@@ -87,8 +90,13 @@ class ModelReader:
             StartError: it cannot be served on this base; the message says why.
         """
         settings = self._settings
-        [found] = resolve_adapters(
-            (f"{name}={source}",), model=settings.model, convert=settings.convert_adapters
+        found = await asyncio.to_thread(
+            adapter_source,
+            name,
+            source,
+            convert=settings.convert_adapters,
+            rules=self._rules,
+            is_trusted=False,
         )
         model = await adapter_model(
             found, start.models[0], start.base, settings.cache_dir, settings.chat_template

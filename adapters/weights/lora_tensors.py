@@ -69,6 +69,8 @@ _LEFTOVERS = re.compile(
 )
 # rank_pattern and alpha_pattern hold regular expressions from an untrusted file: no shape of them may take long.
 MAX_PATTERN, MAX_WILDCARDS = 300, 3
+# Three wildcards take time by the fourth power of the name; no base has a module with a name that long.
+MAX_MODULE_CHARS = 128
 
 
 class Key(NamedTuple):
@@ -175,6 +177,11 @@ def read_lora(checkpoint: Checkpoint) -> LoraAdapter:
     for name, info in checkpoint.tensors.items():
         key = parse_name(name)
         if key is not None:
+            if len(key.module) > MAX_MODULE_CHARS:
+                raise CheckpointError(
+                    checkpoint.weights,
+                    f"the module name {key.module!r:.80} is longer than {MAX_MODULE_CHARS} characters",
+                )
             tensors[key] = stored(checkpoint.weights, info)
         elif not _LEFTOVERS.fullmatch(name):
             unknown.append(name)

@@ -18,6 +18,7 @@ from ..engine import Engine
 from ..errors import AdapterConflict, InvalidRequest, StartError, Unavailable, UnknownModel
 from ..observing.request_record import RequestRecord
 from ..served_model import ServedModel
+from ..sources import shown_source
 from .hosted_adapter import HostedAdapter
 from .probe import probe
 from .register import AdapterRegister
@@ -171,7 +172,7 @@ class AdapterHost:
 
     async def _load(self, name: str, source: str, *, pinned: bool) -> HostedAdapter:
         current = self._register.served(name)
-        hosted = HostedAdapter(name=name, source=source, state="loading")
+        hosted = HostedAdapter(name=name, source=shown_source(source), state="loading")
         if current is None:
             self._register.put(hosted)
         try:
@@ -181,7 +182,7 @@ class AdapterHost:
         except StartError as exc:
             self._register.become(hosted, "failed", str(exc))
             if current is not None:
-                current.reason = f"not replaced by {source}: {exc}"
+                current.reason = f"not replaced by {hosted.source}: {exc}"
             raise InvalidRequest(
                 f"lora_path: {exc}", param="lora_path", code="adapter_refused"
             ) from exc

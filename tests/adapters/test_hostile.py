@@ -611,3 +611,22 @@ def test_messages_are_one_line_without_control_characters() -> None:
     assert str(error).isprintable()
     assert "y y" in str(error)
     assert len(str(error)) < 5000
+
+
+@pytest.mark.parametrize("pattern", [".*.*.*x", "(.*.*.*)x", "[a.]*[a.]*[a.]*x"])
+@pytest.mark.parametrize("field", ["rank_pattern", "alpha_pattern"])
+def test_a_long_name_meets_no_pattern(
+    tmp_path: Path, base: BaseModel, field: str, pattern: str
+) -> None:
+    """Three wildcards take time by the fourth power of the name: hours for a name of ten thousand characters."""
+    name = "base_model.model." + "a." * 5000 + "q_proj"
+    tensors = {
+        f"{name}.lora_A.weight": entry(),
+        f"{name}.lora_B.weight": entry(data_offsets=[16, 32]),
+    }
+    path = write_raw(
+        tmp_path,
+        {**SWIFT, "adapter_model.safetensors": header(tensors, data=b"\0" * 32)},
+        **{field: {pattern: 4}},
+    )
+    assert "is longer than 128 characters" in refused(path, base)
