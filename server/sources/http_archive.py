@@ -50,7 +50,7 @@ def opened_over_http(
         ) as body:
             _refuse_large(body.r.headers.get("Content-Length"), rules.max_bytes)
             yield _Body(body, rules.stall_timeout_s)
-    except (aiohttp.ClientError, OSError, ValueError) as exc:
+    except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as exc:
         # No chain: these hold the whole address, and its query may be a signature.
         raise SourceError(_reason(exc, rules)) from None
     finally:
@@ -131,7 +131,8 @@ def _reason(exc: Exception, rules: SourceRules) -> str:
             )
         case aiohttp.ClientConnectorError():
             return f"no connection ({exc})"
-        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError():
+        case aiohttp.ClientPayloadError() | aiohttp.ServerDisconnectedError() | RuntimeError():
+            # RuntimeError: what aiohttp says to who reads after the connection is gone.
             return "the server broke off before the end"
         case OSError() if exc.strerror:
             return exc.strerror

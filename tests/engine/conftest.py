@@ -22,15 +22,19 @@ ROOT = Path(__file__).parents[2]
 START_TIMEOUT_S = 280
 # What clients of SmolLM2's server send.
 API_KEY = "sk-test"
+# Of the demo's server; the CPU build needs one more (server/vllm_room.py).
+NUM_SLOTS = 3
 
 
 @dataclass
 class Process:
-    """A server process and where it answers."""
+    """A server process and where it answers; the demo's takes adapters from the two directories."""
 
     popen: "subprocess.Popen[bytes]"
     url: str
     log: Path
+    adapters_dir: Path = Path("/nowhere")
+    adapter_root: Path = Path("/nowhere")
 
 
 _SMOLLM2 = pytest.StashKey[Process]()
@@ -67,7 +71,14 @@ def end(process: Process) -> None:
 
 @pytest.fixture(scope="session")
 def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
-    made = start(tmp_path_factory.mktemp("server") / "log")
+    """The demo with NUM_SLOTS slots for adapters, which come and go."""
+    home = tmp_path_factory.mktemp("server")
+    watched, root = home / "watched", home / "root"
+    for folder in (watched, root):
+        folder.mkdir()
+    flags = ["--adapters-dir", str(watched), "--adapter-root", str(root), "--allow-adapter-updates"]
+    made = start(home / "log", *flags, "--max-loras", str(NUM_SLOTS + 1))
+    made.adapters_dir, made.adapter_root = watched, root
     yield made
     end(made)
 
