@@ -17,7 +17,7 @@ COVERAGE := $(BIN)/coverage run -m pytest
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load schemathesis dashboard demo-adapter demo-head lock clean audit fuzz
+.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load soak schemathesis dashboard demo-adapter demo-head lock clean audit fuzz
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench: install ## the runaway table of the README
 
 load: install ## a runaway adapter under load for 5 minutes: clients' counts against /metrics
 	@$(BIN)/python -m tests.bench.runaway_load $(ARGS)
+
+soak: install ## 15 minutes of requests, bad requests, lost clients, and adapters that come and go
+	@$(BIN)/python -m tests.bench.soak $(ARGS)
 
 schemathesis: install ## 5,000 requests made of the OpenAPI document (ARGS: how many, and a seed)
 	@$(BIN)/python -m tests.server.fuzzing $(or $(ARGS),5000)

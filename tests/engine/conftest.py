@@ -103,13 +103,16 @@ def client(process: Process) -> Iterator[httpx.Client]:
 
 
 def turn(item: pytest.Item) -> int:
-    """The session's server, then what ends it, then SmolLM2's server, then tests with an engine of their own."""
+    """The session's server, then what ends it, then SmolLM2's server and its end, then tests with an engine of their own."""
     names = getattr(item, "fixturenames", ())
     if Path(__file__).parent not in item.path.parents:
         return 0
+    ends = item.get_closest_marker("ends_server") is not None
     if "process" in names:
-        return 2 if item.get_closest_marker("ends_server") else 1
-    return 3 if "smollm2" in names else 4
+        return 2 if ends else 1
+    if "smollm2" in names:
+        return 4 if ends else 3
+    return 5
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -117,5 +120,5 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    if turn(item) == 4 and (made := item.config.stash.get(_SMOLLM2, None)):
+    if turn(item) == 5 and (made := item.config.stash.get(_SMOLLM2, None)):
         end(made)

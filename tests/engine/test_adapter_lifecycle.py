@@ -12,10 +12,9 @@ from typing import Any
 import httpx2 as httpx
 import numpy as np
 import pytest
-from safetensors.torch import load_file, save_file
 
-from server.demo import DEMO_ADAPTER
 from server.settings import default_cache_dir
+from tests.engine.adapter_variants import broken, variant
 from tests.engine.conftest import NUM_SLOTS, Process
 
 pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
@@ -23,18 +22,6 @@ pytestmark = [pytest.mark.engine, pytest.mark.timeout(300)]
 QUESTION = [{"role": "user", "content": "What does os.path.join do?"}]
 NUM_ADAPTERS = NUM_SLOTS + 3
 WAIT_S = 60
-
-
-def variant(folder: Path, scale: float) -> Path:
-    """The demo's adapter with other weights: its effect `scale` times as strong."""
-    shutil.copytree(DEMO_ADAPTER, folder, ignore=shutil.ignore_patterns("README*"))
-    path = folder / "adapter_model.safetensors"
-    tensors = load_file(path)
-    scaled = {
-        name: tensor * scale if ".lora_B." in name else tensor for name, tensor in tensors.items()
-    }
-    save_file(scaled, path)
-    return folder
 
 
 def load(client: httpx.Client, name: str, path: Path, **more: Any) -> httpx.Response:
@@ -138,13 +125,11 @@ def test_more_adapters_than_slots(process: Process, client: httpx.Client) -> Non
 
 
 def test_a_broken_adapter_under_load_hurts_nobody(process: Process, client: httpx.Client) -> None:
-    broken = variant(process.adapter_root / "broken", 1.0)
-    weights = broken / "adapter_model.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-1000])
+    truncated = broken(process.adapter_root / "broken")
     not_numbers = variant(process.adapter_root / "nan", float("nan"))
     with ThreadPoolExecutor(4) as pool:
         answers = [pool.submit(say, client, "pydoc", 24) for _ in range(8)]
-        for path, why in ((broken, "adapter_model.safetensors"), (not_numbers, "NaN")):
+        for path, why in ((truncated, "adapter_model.safetensors"), (not_numbers, "NaN")):
             reply = load(client, "broken", path)
             assert reply.status_code == 400, reply.text
             assert why in reply.json()["error"]["message"]
