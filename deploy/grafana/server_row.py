@@ -44,6 +44,15 @@ def server(board: dashboard.Dashboard) -> dashboard.Dashboard:
                 (f"sum by (instance) (endturn_requests_in_flight{{{JOB}}})", "{{instance}}"),
                 (f"sum by (instance) (vllm:num_requests_running{{{JOB}}})", "{{instance}} running"),
                 (f"sum by (instance) (vllm:num_requests_waiting{{{JOB}}})", "{{instance}} waiting"),
+                (f"sum by (instance) (endturn_requests_queued{{{JOB}}})", "{{instance}} queued"),
+            )
+        )
+        .with_panel(
+            lines(
+                "Prompt tokens queued",
+                "short",
+                "Of requests that wait for their first token; over the limit the next ones are refused.",
+                (f"sum by (instance) (endturn_prompt_tokens_queued{{{JOB}}})", "{{instance}}"),
             )
         )
         .with_panel(

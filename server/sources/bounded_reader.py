@@ -33,8 +33,15 @@ class BoundedReader:
         return block
 
     def seek(self, offset: int, whence: int = 0, /) -> int:
-        """Move; in a compressed stream that decompresses what lies between, so the limit comes first."""
+        """Move; in a compressed stream that decompresses what lies between, so the limit comes first.
+
+        Raises:
+            SourceError: that is beyond the limit.
+            ValueError: it is before the beginning; a file would raise what a broken disk does.
+        """
         if whence == 0:
+            if offset < 0:
+                raise ValueError("it points before its own beginning")
             self._refuse_beyond(offset)
         return self._stream.seek(offset, whence)
 

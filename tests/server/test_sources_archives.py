@@ -2,6 +2,7 @@
 
 import io
 import random
+import struct
 import tarfile
 from contextlib import suppress
 from pathlib import Path
@@ -23,6 +24,7 @@ from tests.server.archives import (
     tar_of,
     tgz_of,
     unpacked,
+    zip_of,
 )
 
 GOOD = {"adapter_config.json": b"{}", "adapter_model.safetensors": b"weights"}
@@ -101,6 +103,15 @@ def unpack_again(archive: bytes, home: Path) -> None:
 def test_what_is_no_archive_is_refused(tmp_path: Path, body: bytes) -> None:
     with pytest.raises(SourceError, match="archive"):
         unpacked(body, tmp_path)
+
+
+def test_a_zip_that_points_before_its_beginning_is_broken(tmp_path: Path) -> None:
+    """It is the archive that is wrong, not the disk, which says the same of a bad place."""
+    archive = bytearray(zip_of(GOOD))
+    at = archive.rindex(b"PK\x05\x06") + 16
+    archive[at : at + 4] = struct.pack("<I", struct.unpack("<I", archive[at : at + 4])[0] + 5)
+    with pytest.raises(SourceError, match="the archive is broken"):
+        unpacked(bytes(archive), tmp_path)
 
 
 @settings(max_examples=300)
