@@ -17,7 +17,7 @@ COVERAGE := $(BIN)/coverage run -m pytest
 HIDE := --without vllm
 
 .DEFAULT_GOAL := help
-.PHONY: help install serve test fmt lint types arch unit engine coverage clients conformance bench load soak schemathesis dashboard demo-adapter demo-head lock clean audit fuzz
+.PHONY: help install serve test fmt lint types arch unit unit-server unit-others engine coverage clients conformance bench load soak schemathesis dashboard demo-adapter demo-head lock clean audit fuzz
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -51,8 +51,15 @@ types: install ## mypy --strict
 arch: install ## import layers
 	@$(BIN)/lint-imports
 
-unit: install ## tests without vLLM and torch
-	@rm -f .coverage*; $(COVERAGE) $(HIDE) --ignore tests/engine --ignore tests/clients
+unit: install ## tests without vLLM and torch, in two processes
+	@rm -f .coverage*
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync unit-server unit-others
+
+unit-server:
+	@$(COVERAGE) $(HIDE) tests/server
+
+unit-others:
+	@$(COVERAGE) $(HIDE) --ignore tests/server --ignore tests/engine --ignore tests/clients
 
 engine: install ## tests on vLLM with the demo's weights
 	@$(COVERAGE) tests/engine
