@@ -24,6 +24,7 @@ from .errors import StartError
 from .hosting import AdapterHost, AdapterRegister, AdaptersDir, AdapterSlots
 from .interruption import interruptible
 from .lifecycle import Lifecycle
+from .listening import listen
 from .loading.adapter_cache import check_stored
 from .model_reading import ModelReader, StartModels
 from .observing.metrics import Metrics
@@ -53,7 +54,7 @@ async def serve(
     """
     # Before the engine: wrong keys and a taken port are told at once.
     keys = read_keys(settings)
-    with _listen(settings) as listener, _metrics_page(settings, registry):
+    with listen(settings.host, settings.port) as listener, _metrics_page(settings, registry):
         reader = ModelReader(settings, parsers)
         start = await reader.read_all()
         return await _serve_models(
@@ -112,16 +113,6 @@ async def _serve_models(
 
 async def _check_stored(adapter: EngineAdapter) -> None:
     await asyncio.to_thread(check_stored, adapter)
-
-
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=2048)
-    except OSError as exc:
-        raise StartError(
-            f"--host {settings.host} --port {settings.port}: cannot listen ({exc})"
-        ) from exc
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """How much room vLLM gets for adapters: slots, memory and rank, where the operator did not say."""
 
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,8 +9,6 @@ from vllm.platforms import current_platform
 
 from .engine import EngineAdapter
 from .errors import StartError
-
-logger = logging.getLogger(__name__)
 
 MAX_SLOTS_BY_DEFAULT = 8
 # Held in memory, where adapters may come while the server runs.
@@ -48,12 +45,6 @@ def make_room(
         wanted = MAX_SLOTS_BY_DEFAULT if more_adapters else len(adapters)
         args.max_loras = min(wanted, MAX_SLOTS_BY_DEFAULT) + num_spare
     num_slots = max(1, args.max_loras - num_spare)
-    if args.max_loras <= num_spare:
-        logger.warning(
-            "--max-loras %d: on vLLM's CPU build the base answers with an adapter's weights while one is loaded; give at "
-            "least 2",
-            args.max_loras,
-        )
     if args.max_cpu_loras is None:
         wanted = CAPACITY_BY_DEFAULT if more_adapters else 0
         args.max_cpu_loras = max(len(adapters), wanted, args.max_loras)

@@ -3,6 +3,7 @@
 The finished directory appears by one rename: killed half-way, the next start begins again.
 """
 
+import errno
 import hashlib
 import shutil
 import tempfile
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 from filelock import FileLock
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from safetensors import SafetensorError
 
 from ..errors import StartError
 
@@ -33,6 +35,7 @@ def demo_base_model(cache_dir: Path) -> Path:
 
     Raises:
         StartError: the package is not installed, or its file is not the one that was checked.
+        OSError: the cache cannot be written; nothing half made is left in it.
     """
     models = cache_dir / "models"
     target = models / f"gemma-3-270m-{GGUF_SHA256[:12]}-{_CONVERSION}"
@@ -111,7 +114,10 @@ def _save_weights(gguf: Path, target: Path) -> None:
         dtype=torch.bfloat16,
         quantization_config=GgufConfig(dequantize=True),
     )
-    model.save_pretrained(target)
+    try:
+        model.save_pretrained(target)
+    except SafetensorError as exc:  # its own, where the disk is full too
+        raise OSError(errno.EIO, str(exc), str(target)) from exc
 
 
 def _save_tokenizer(gguf: Path, target: Path) -> None:

@@ -5,14 +5,14 @@ new weights always have a new path (vLLM's prefix cache keys on it).
 """
 
 import hashlib
-import shutil
-import tempfile
+from contextlib import suppress
 from pathlib import Path
 
 from adapters.checkpoint import CONFIG_FILE, WEIGHTS_FILE, read_checkpoint
 
 from ..engine import EngineAdapter
 from ..errors import StartError
+from ..sources.work_directory import work_directory
 
 _BLOCK_BYTES = 1 << 20
 _KEY_CHARS = 32
@@ -23,12 +23,12 @@ def store_adapter(source: Path, cache_dir: Path) -> EngineAdapter:
 
     Raises:
         AdapterError: it is no LoRA adapter that can be served; nothing is left in the cache.
+        OSError: a file cannot be read, or the copy not be written; nothing is left in the cache.
     """
     read_checkpoint(source)
     root = cache_dir / "adapters"
-    root.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".copy-", dir=root) as name:
-        copy = Path(name) / "adapter"
+    with work_directory(root, ".copy-") as work:
+        copy = work / "adapter"
         copy.mkdir()
         digest = hashlib.sha256()
         for file_name in (CONFIG_FILE, WEIGHTS_FILE):
@@ -36,13 +36,7 @@ def store_adapter(source: Path, cache_dir: Path) -> EngineAdapter:
         checkpoint = read_checkpoint(copy)  # the source may have changed since it was looked at
         key = digest.hexdigest()[:_KEY_CHARS]
         target = root / key
-        try:
-            copy.rename(target)
-        except OSError:
-            if not target.is_dir():
-                raise
-            # The same content is there, or another process was quicker.
-            shutil.rmtree(copy)
+        _put(copy, target, replaced=work / "replaced")
     num_bytes = (target / WEIGHTS_FILE).stat().st_size
     return EngineAdapter(key=key, path=target, rank=checkpoint.rank, num_bytes=num_bytes)
 
@@ -53,17 +47,42 @@ def check_stored(adapter: EngineAdapter) -> None:
     Raises:
         StartError: a file is gone, or holds something else.
     """
-    digest = hashlib.sha256()
     try:
-        for file_name in (CONFIG_FILE, WEIGHTS_FILE):
-            with (adapter.path / file_name).open("rb") as reader:
-                while block := reader.read(_BLOCK_BYTES):
-                    digest.update(block)
-            digest.update(b"\0")
+        key = _key_of(adapter.path)
     except OSError as exc:
         raise StartError(f"the cached copy cannot be read ({exc})") from exc
-    if digest.hexdigest()[:_KEY_CHARS] != adapter.key:
+    if key != adapter.key:
         raise StartError(f"{adapter.path}: the cached copy has changed; load the adapter again")
+
+
+def _put(copy: Path, target: Path, *, replaced: Path) -> None:
+    """Give the copy its name, unless the same content has it: what is there may be damaged, as after a power cut."""
+    try:
+        copy.rename(target)
+    except OSError:
+        if not target.is_dir():
+            raise
+    else:
+        return
+    with suppress(OSError):
+        if _key_of(target) == target.name:
+            return
+    target.rename(replaced)
+    try:
+        copy.rename(target)
+    except OSError:
+        if not target.is_dir():  # else another process was quicker
+            raise
+
+
+def _key_of(path: Path) -> str:
+    digest = hashlib.sha256()
+    for file_name in (CONFIG_FILE, WEIGHTS_FILE):
+        with (path / file_name).open("rb") as reader:
+            while block := reader.read(_BLOCK_BYTES):
+                digest.update(block)
+        digest.update(b"\0")
+    return digest.hexdigest()[:_KEY_CHARS]
 
 
 def _copy(source: Path, target: Path, digest: "hashlib._Hash") -> None:

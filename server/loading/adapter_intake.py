@@ -6,7 +6,6 @@ What comes out is in memory or in the cache: the directory may change or go away
 import asyncio
 import hashlib
 import logging
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -27,8 +26,10 @@ from adapters.weights.weight_plan import base_digest
 from .. import __version__
 from ..engine import EngineAdapter
 from ..errors import StartError
+from ..sources.work_directory import work_directory
 from ..tokenizer import ChatTokenizer
 from .adapter_cache import store_adapter
+from .cache_errors import cache_problem
 from .model_source import AdapterSource
 
 logger = logging.getLogger(__name__)
@@ -63,7 +64,7 @@ async def take_in(
     try:
         return await asyncio.to_thread(_take_in, source, base, cache_dir, chat_template)
     except (AdapterError, StartError, OSError) as exc:
-        raise StartError(f"adapter {source.name!r}: {exc}") from exc
+        raise StartError(f"adapter {source.name!r}: {cache_problem(exc, cache_dir)}") from exc
 
 
 def _take_in(
@@ -73,9 +74,8 @@ def _take_in(
     profile = read_profile(path)
     if profile is not None or not source.convert:
         return _stored(path, profile, base, cache_dir)
-    cache_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".convert-", dir=cache_dir) as name:
-        converted = Path(name) / "adapter"
+    with work_directory(cache_dir, ".convert-") as work:
+        converted = work / "adapter"
         _convert(source, path, base, chat_template, converted)
         return _stored(converted, read_profile(converted), base, cache_dir)
 

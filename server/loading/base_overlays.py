@@ -16,6 +16,8 @@ from adapters.weights.base_overlay import overlay_conflict, read_overlay, write_
 from adapters.weights.base_rows import BaseRows
 
 from ..errors import StartError
+from ..sources.work_directory import work_directory
+from .cache_errors import cache_problem
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +34,8 @@ def base_for(
         allow_overlay: serve adapters that changed no row on the rows of others too.
 
     Raises:
-        StartError: two adapters want different rows, or one that changed none would get those of another.
+        StartError: two adapters want different rows, one that changed none would get those of another, or the cache cannot
+            be written.
     """
     try:
         if read_overlay(base.path) is not None:
@@ -45,6 +48,8 @@ def base_for(
         raise StartError(
             f"{exc}; serve them apart, or add --allow-overlay where unchanged rows may differ"
         ) from exc
+    except OSError as exc:
+        raise StartError(f"an overlay of the base: {cache_problem(exc, cache_dir)}") from exc
 
 
 def _refuse_conflicts(base: BaseFiles, adapters: AdapterRows, *, allow_overlay: bool) -> None:
@@ -69,5 +74,7 @@ def _overlay(
             logger.info(
                 "writing an overlay of the base for %d adapters to %s", len(adapters), target
             )
-            write_overlay(base, adapters, target, allow_unchanged=allow_overlay)
+            with work_directory(target.parent, ".overlay-") as work:
+                write_overlay(base, adapters, work / "overlay", allow_unchanged=allow_overlay)
+                (work / "overlay").rename(target)
     return read_base_files(target)

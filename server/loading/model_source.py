@@ -13,6 +13,7 @@ from ..demo import DEMO, DEMO_ADAPTER, DEMO_ADAPTERS, DEMO_SETTINGS, demo_base_m
 from ..errors import StartError
 from ..sources import SourceRules, fetch, shown_source
 from ..sources.file_kinds import SMALL_FILES, WEIGHTS
+from .cache_errors import cache_problem
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +35,7 @@ def resolve_base(
         StartError: there is no such model, or it cannot be had.
     """
     if model == DEMO:
-        return demo_base_model(cache_dir)
+        return _demo_base(cache_dir)
     path = _directory(model)
     if path is not None:
         return path
@@ -124,6 +125,13 @@ def _directory(where: str) -> Path | None:
     """os.path, unlike pathlib, raises nothing for a name that is too long or has an unknown user in it."""
     path = os.path.expanduser(where)  # noqa: PTH111
     return Path(path) if os.path.isdir(path) else None  # noqa: PTH112
+
+
+def _demo_base(cache_dir: Path) -> Path:
+    try:
+        return demo_base_model(cache_dir)
+    except OSError as exc:
+        raise StartError(f"the demo's base: {cache_problem(exc, cache_dir)}") from exc
 
 
 def _demo_source(demo_name: str) -> AdapterSource:

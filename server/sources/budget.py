@@ -76,4 +76,6 @@ def copy_blocks(
         try:
             target.write(block)
         except OSError as exc:  # told apart from what reading raises
-            raise SourceError(f"it cannot be stored ({exc.strerror})") from exc
+            raise SourceError(
+                f"it cannot be stored ({exc.strerror}); --cache-dir says where"
+            ) from exc

@@ -16,7 +16,8 @@ from .hub import HubId, fetch_from_hub, parse_hub_id
 from .local_directory import directory_anywhere, directory_in_roots
 from .object_store import download_folder, object_store, opened_object, refuse_without_library
 from .rules import SourceRules
-from .source_cache import adapter_directory, publish, published, work_directory
+from .source_cache import PREFIX, adapter_directory, home_of, publish, published
+from .work_directory import work_directory
 
 _MAX_SHOWN = 300
 
@@ -82,7 +83,9 @@ def _named(source: str) -> Iterator[None]:
         raise SourceError(f"{shown_source(source)}: {exc}") from exc
     except OSError as exc:
         reason = exc.strerror or type(exc).__name__
-        raise SourceError(f"{shown_source(source)}: it cannot be stored ({reason})") from exc
+        raise SourceError(
+            f"{shown_source(source)}: it cannot be stored ({reason}); --cache-dir says where"
+        ) from exc
 
 
 def _place(source: str, rules: SourceRules, *, is_trusted: bool) -> Path | HubId | Address:
@@ -140,7 +143,7 @@ def _allowed_hub_id(hub: HubId, rules: SourceRules, *, is_trusted: bool) -> HubI
 def _fetch_address(address: Address, rules: SourceRules, *, is_trusted: bool) -> Path:
     if address.sha256 and (there := published(rules.cache_dir, address.sha256)):
         return there
-    with work_directory(rules.cache_dir) as work:
+    with work_directory(home_of(rules.cache_dir), PREFIX) as work:
         directory = work / "adapter"
         directory.mkdir()
         if address.scheme in BUCKETS and not is_archive_name(address.path):

@@ -127,7 +127,8 @@ class Tenants:
 
     def _seconds_left(self, item: RateLimitItemPerMinute, tenant: Tenant, what: str) -> int:
         reset_s = self._limiter.get_window_stats(item, tenant.name, what).reset_time
-        return max(1, math.ceil(reset_s - time.time()))
+        # A window is a minute; a clock that jumped since the limiter read it would say a day.
+        return min(60, max(1, math.ceil(reset_s - time.time())))
 
     def _headers(self, tenant: Tenant) -> dict[str, str]:
         headers = {}

@@ -172,19 +172,6 @@ def test_room_for_adapters_that_are_still_to_come(
     assert args.max_lora_rank == max_lora_rank
 
 
-def test_a_cpu_without_a_spare_slot_is_told(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: True)
-    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
-    parsed = parse_engine_flags(["--max-loras", "1"])
-    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
-        setattr(args, name, getattr(parsed, name))
-    with caplog.at_level("WARNING", logger="server.vllm_room"):
-        make_room(args, adapters(4, 4), more_adapters=False)
-    assert "give at least 2" in caplog.text
-
-
 def test_rank_no_engine_takes_is_refused() -> None:
     args = AsyncEngineArgs.__new__(AsyncEngineArgs)
     args.max_lora_rank = 16

@@ -19,6 +19,8 @@ class Reason:
 REASONS = (
     Reason("no such model", 404, r"the model .* does not exist"),
     Reason("stored response", 404, r"response .* is not here"),
+    Reason("no such source", 400, r"^lora_path: "),
+    Reason("no such adapter", 404, r"^lora_name: no adapter"),
     Reason("not in the vocabulary", 400, r"not in this model's vocabulary|no token id below"),
     Reason("no room in the context", 400, r"which leaves no room for an answer"),
     Reason("min_tokens over the limit", 400, r"^min_tokens: \d+ is over the most"),

@@ -68,6 +68,7 @@ async def fuzz(
     """Send `number` requests to a server with these settings, and say what came of them, by endpoint."""
     await renderer.wait_until_warm()
     model = served(MODEL, template=TEMPLATE, parsers=MarkupParsers())
+    settings = {"allow_adapter_updates": True, **settings}
     async with running(renderer, model, engine=TalkingEngine(), **settings) as run:
         document = (await run.client.get("/openapi.json")).json()
         fuzzer = Fuzzer(str(run.client.base_url), document, seed=seed)

@@ -33,8 +33,8 @@ def rules(tmp_path: Path, server: ArchiveServer) -> SourceRules:
         cache_dir=tmp_path / "cache",
         allowed=(f"{server.url}/ok",),
         max_bytes=1 << 20,
-        stall_timeout_s=0.3,
-        total_timeout_s=20.0,
+        stall_timeout_s=20.0,
+        total_timeout_s=100.0,
     )
 
 
