@@ -4,6 +4,7 @@ The engine reads adapters from here only: a source that changes, or goes away, n
 new weights always have a new path (vLLM's prefix cache keys on it).
 """
 
+import errno
 import hashlib
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ from ..sources.work_directory import work_directory
 
 _BLOCK_BYTES = 1 << 20
 _KEY_CHARS = 32
+# Of processes that find the same damaged copy at the same time.
+MAX_REPLACEMENTS = 10
 
 
 def store_adapter(source: Path, cache_dir: Path) -> EngineAdapter:
@@ -36,8 +39,8 @@ def store_adapter(source: Path, cache_dir: Path) -> EngineAdapter:
         checkpoint = read_checkpoint(copy)  # the source may have changed since it was looked at
         key = digest.hexdigest()[:_KEY_CHARS]
         target = root / key
-        _put(copy, target, replaced=work / "replaced")
-    num_bytes = (target / WEIGHTS_FILE).stat().st_size
+        num_bytes = (copy / WEIGHTS_FILE).stat().st_size
+        _put(copy, target, work / "replaced")
     return EngineAdapter(key=key, path=target, rank=checkpoint.rank, num_bytes=num_bytes)
 
 
@@ -55,24 +58,22 @@ def check_stored(adapter: EngineAdapter) -> None:
         raise StartError(f"{adapter.path}: the cached copy has changed; load the adapter again")
 
 
-def _put(copy: Path, target: Path, *, replaced: Path) -> None:
+def _put(copy: Path, target: Path, replaced: Path) -> None:
     """Give the copy its name, unless the same content has it: what is there may be damaged, as after a power cut."""
-    try:
-        copy.rename(target)
-    except OSError:
-        if not target.is_dir():
-            raise
-    else:
-        return
-    with suppress(OSError):
-        if _key_of(target) == target.name:
+    replaced.mkdir()
+    for attempt in range(MAX_REPLACEMENTS):
+        try:
+            copy.rename(target)
+        except OSError as exc:
+            if exc.errno not in (errno.ENOTEMPTY, errno.EEXIST) or attempt == MAX_REPLACEMENTS - 1:
+                raise
+        else:
             return
-    target.rename(replaced)
-    try:
-        copy.rename(target)
-    except OSError:
-        if not target.is_dir():  # else another process was quicker
-            raise
+        with suppress(OSError):
+            if _key_of(target) == target.name:
+                return
+        with suppress(FileNotFoundError):  # another process was quicker
+            target.rename(replaced / str(attempt))
 
 
 def _key_of(path: Path) -> str:
