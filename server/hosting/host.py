@@ -15,7 +15,14 @@ from starlette.types import Scope
 
 from ..catalog import Catalog
 from ..engine import Engine
-from ..errors import AdapterConflict, InvalidRequest, StartError, Unavailable, UnknownModel
+from ..errors import (
+    AdapterConflict,
+    EngineDeadError,
+    InvalidRequest,
+    StartError,
+    Unavailable,
+    UnknownModel,
+)
 from ..observing.request_record import RequestRecord
 from ..served_model import ServedModel
 from ..sources import shown_source
@@ -186,6 +193,12 @@ class AdapterHost:
             raise InvalidRequest(
                 f"lora_path: {exc}", param="lora_path", code="adapter_refused"
             ) from exc
+        except EngineDeadError as exc:
+            self._register.become(hosted, "failed", str(exc))
+            raise Unavailable("the engine died, the server restarts", code="engine_dead") from exc
+        except Exception:
+            self._register.become(hosted, "failed", "the server failed; its log says why")
+            raise
         finally:
             self._changing.discard(name)
         return hosted

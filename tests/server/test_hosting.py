@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from server.engine import EngineAdapter
-from server.errors import StartError
+from server.errors import EngineDeadError, StartError
 from server.prompt import PromptRenderer
 from server.served_model import ServedModel
 from tests.fakes import EOS, ScriptedEngine, delta, served
@@ -340,3 +340,21 @@ async def test_the_past_is_bounded(renderer: PromptRenderer, sources: Sources) -
         listed = (await run.client.get("/v1/adapters")).json()["data"]
         assert len(listed) == 100
         assert listed[-1]["id"] == "a129"
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "code"),
+    [(EngineDeadError("gone"), 503, "engine_dead"), (RuntimeError("a bug"), 500, None)],
+    ids=["dead", "bug"],
+)
+async def test_a_load_that_breaks_is_no_load_for_ever(
+    renderer: PromptRenderer, error: Exception, status: int, code: str | None
+) -> None:
+    async def read(name: str, source: str) -> ServedModel:
+        raise error
+
+    async with running(renderer, read=read, allow_adapter_updates=True) as run:
+        reply = await load(run, "mine", "/adapters/one")
+        assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
+        assert (await entry(run, "mine"))["state"] == "failed"
+        assert (await load(run, "mine", "/adapters/one")).status_code == status
