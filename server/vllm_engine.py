@@ -189,20 +189,16 @@ class VLLMEngine:
         )
         try:
             await self._answered(self._llm.add_lora(request))
-        except (VLLMEngineDeadError, EngineDeadError) as exc:
-            raise EngineDeadError(str(exc)) from exc
+        except EngineDeadError:
+            raise
         except Exception as exc:
             raise StartError(f"{adapter.path}: the engine refuses this adapter: {exc}") from exc
         self._lora_requests[adapter.key] = request
 
     async def remove_adapter(self, adapter: EngineAdapter) -> None:
         request = self._lora_requests.pop(adapter.key, None)
-        if request is None:
-            return
-        try:
+        if request is not None:
             await self._answered(self._llm.remove_lora(request.lora_int_id))
-        except VLLMEngineDeadError as exc:
-            raise EngineDeadError(str(exc)) from exc
 
     async def check_health(self) -> None:
         try:
@@ -226,6 +222,8 @@ class VLLMEngine:
                 if not answer.done() and self._llm.errored:
                     raise EngineDeadError("the engine died before it answered")
             return answer.result()
+        except VLLMEngineDeadError as exc:
+            raise EngineDeadError(str(exc)) from exc
         finally:
             answer.cancel()
 

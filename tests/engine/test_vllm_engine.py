@@ -104,6 +104,15 @@ def test_engine_flags_pass_through() -> None:
     assert (flags.max_model_len, flags.tensor_parallel_size, flags.seed) == (512, 2, 3)
 
 
+def lora_args(flags: list[str]) -> AsyncEngineArgs:
+    """Engine arguments with what these flags say of LoRA, and nothing else: a whole one looks its model up."""
+    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
+    parsed = parse_engine_flags(flags)
+    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
+        setattr(args, name, getattr(parsed, name))
+    return args
+
+
 def adapters(*ranks: int) -> list[EngineAdapter]:
     return [EngineAdapter(key=str(i), path=Path("/x"), rank=rank) for i, rank in enumerate(ranks)]
 
@@ -131,10 +140,7 @@ def test_room_for_adapters(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: is_cpu)
-    parsed = parse_engine_flags(flags)
-    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
-    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
-        setattr(args, name, getattr(parsed, name))
+    args = lora_args(flags)
     make_room(args, adapters(*ranks), more_adapters=False)
     assert (
         bool(args.enable_lora),
@@ -162,10 +168,7 @@ def test_room_for_adapters_that_are_still_to_come(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("server.vllm_room.current_platform.is_cpu", lambda: is_cpu)
-    args = AsyncEngineArgs.__new__(AsyncEngineArgs)
-    parsed = parse_engine_flags(flags)
-    for name in ("enable_lora", "max_lora_rank", "max_loras", "max_cpu_loras"):
-        setattr(args, name, getattr(parsed, name))
+    args = lora_args(flags)
     made = make_room(args, [], more_adapters=True)
     assert (made.num_slots, made.capacity) == room
     assert args.enable_lora

@@ -12,8 +12,9 @@ from pydantic import BaseModel
 from adapters.chat_profile import PROFILE_FILE, ChatProfile
 from adapters.checkpoint import CONFIG_FILE, WEIGHTS_FILE
 from server.openapi import examples
+from tests.server.request_kinds import REQUESTS
 
-from .parsers import AS_IS, REQUESTS, WITH_LENGTH, checkpoint_input
+from .parsers import AS_IS, WITH_LENGTH, checkpoint_input
 
 TESTS = Path(__file__).parent.parent
 # Weights after the header are only counted; a longer input would only be slower to change.

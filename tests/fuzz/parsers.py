@@ -12,22 +12,10 @@ from adapters.checkpoint import CONFIG_FILE, WEIGHTS_FILE, read_checkpoint
 from adapters.errors import CheckpointError, ProfileError
 from adapters.weights.lora_tensors import read_lora
 from server.errors import InvalidRequest
-from server.schema.chat import ChatCompletionRequest, DetokenizeRequest, TokenizeRequest
-from server.schema.completions import CompletionRequest
-from server.schema.messages_schema import CountTokensRequest, MessagesRequest
 from server.schema.request_body import parse_body
-from server.schema.responses_schema import ResponsesRequest
+from tests.server.request_kinds import REQUESTS
 
 MAX_CPU_S = 1.0
-REQUESTS = (
-    ChatCompletionRequest,
-    CompletionRequest,
-    ResponsesRequest,
-    MessagesRequest,
-    CountTokensRequest,
-    TokenizeRequest,
-    DetokenizeRequest,
-)
 # The first byte of a checkpoint's input: the weights file as it is, or its header, to which the length is added.
 AS_IS, WITH_LENGTH = 0, 1
 

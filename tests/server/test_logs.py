@@ -29,6 +29,7 @@ from server.observing.request_record import MAX_TRANSCRIPT_CHARS
 from server.prompt import PromptRenderer
 from server.settings import Settings, read_settings
 from tests.fakes import EOS, ScriptedEngine, delta
+from tests.server.captured_log import captured_log
 from tests.server.running import running
 from tests.server.test_start import settings_for
 
@@ -39,18 +40,8 @@ Lines = Callable[[], list[dict[str, Any]]]
 @pytest.fixture
 def log() -> Iterator[io.StringIO]:
     """Everything that the server and uvicorn log meanwhile, at every level, as JSON lines."""
-    written = io.StringIO()
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(JsonFormatter())
-    loggers = [logging.getLogger(name) for name in ("server", "adapters", "uvicorn")]
-    levels = [logger.level for logger in loggers]
-    logging.root.addHandler(handler)
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-    yield written
-    logging.root.removeHandler(handler)
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    with captured_log(JsonFormatter()) as written:
+        yield written
 
 
 @pytest.fixture

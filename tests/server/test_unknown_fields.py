@@ -6,26 +6,14 @@ import httpx2 as httpx
 import pytest
 
 from server.prompt import PromptRenderer
-from server.schema.chat import ChatCompletionRequest, DetokenizeRequest, TokenizeRequest
-from server.schema.completions import CompletionRequest
-from server.schema.messages_schema import CountTokensRequest, MessagesRequest
 from server.schema.request_object import RequestPart
-from server.schema.responses_schema import ResponsesRequest
 from server.schema.unknown_fields import fields_of, parts_in, refuse_unknown_fields
 from tests.fakes import served
+from tests.server.request_kinds import REQUESTS
 from tests.server.running import Running, running
 from tests.server.tag_parser import TagParsers
 from tests.server.test_error_table import GENERATING, POSTED
 
-KINDS = (
-    ChatCompletionRequest,
-    CompletionRequest,
-    ResponsesRequest,
-    MessagesRequest,
-    CountTokensRequest,
-    TokenizeRequest,
-    DetokenizeRequest,
-)
 TOOL = {"type": "function", "function": {"name": "look", "parameters": {"anything": {"goes": 1}}}}
 CALL = {"id": "1", "type": "function", "index": 0, "function": {"name": "look", "arguments": "{}"}}
 
@@ -228,7 +216,7 @@ async def test_fields_that_would_change_the_answer_are_refused_in_any_case(
                         assert "not supported" in error["message"]
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", REQUESTS)
 def test_every_field_of_every_kind_is_known(kind: type[RequestPart]) -> None:
     """Of the objects in it too: what the schema takes is never refused as unknown."""
 

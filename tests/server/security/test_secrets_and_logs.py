@@ -4,7 +4,6 @@ import asyncio
 import hmac
 import io
 import json
-import logging
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from server.settings import read_settings
 from server.tenancy import Tenant, Tenants, digest_of, read_key_file
 from server.tenancy import tenants as tenants_module
 from tests.fakes import EOS, delta, served
+from tests.server.captured_log import captured_log
 from tests.server.collector import collecting
 from tests.server.running import running
 
@@ -31,20 +31,8 @@ FORGED = (
 @pytest.fixture(params=[JsonFormatter, LineFormatter])
 def log(request: pytest.FixtureRequest) -> Iterator[io.StringIO]:
     """All that the server and uvicorn log meanwhile, at every level, in either style."""
-    written = io.StringIO(newline="")
-    handler = logging.StreamHandler(written)
-    handler.setFormatter(request.param())
-    loggers = [
-        logging.getLogger(name) for name in ("server", "adapters", "uvicorn", "opentelemetry")
-    ]
-    levels = [logger.level for logger in loggers]
-    logging.root.addHandler(handler)
-    for logger in loggers:
-        logger.setLevel(logging.DEBUG)
-    yield written
-    logging.root.removeHandler(handler)
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+    with captured_log(request.param(), "opentelemetry") as written:
+        yield written
 
 
 async def test_nothing_that_a_client_sends_makes_a_line(

@@ -16,7 +16,6 @@ from server.sources import SourceError, SourceRules, check_source, fetch, object
 from server.sources.address import parse_address
 from server.sources.budget import Budget
 from server.sources.object_store import download_folder
-from tests.fakes import write_adapter
 from tests.ports import free_port
 from tests.server.archives import files_of, tgz_of, zip_of
 
@@ -69,11 +68,6 @@ def rules(tmp_path: Path) -> SourceRules:
     return SourceRules(
         cache_dir=tmp_path / "cache", allowed=("s3://models/team",), max_bytes=1 << 20
     )
-
-
-@pytest.fixture
-def content(tmp_path: Path) -> dict[str, bytes]:
-    return files_of(write_adapter(tmp_path / "made"))
 
 
 def put(store: Any, prefix: str, files: dict[str, bytes]) -> None:

@@ -12,16 +12,10 @@ from adapters.checkpoint import read_checkpoint
 from server.errors import StartError
 from server.loading.model_source import adapter_source, resolve_adapters
 from server.sources import SourceError, SourceRules, fetch
-from tests.fakes import write_adapter
 from tests.ports import free_port
 from tests.server.archive_server import ArchiveServer, Page, archive_server
 from tests.server.archives import PACKERS, files_of, special, tar_of, tgz_of, zip_of
-
-
-@pytest.fixture
-def server() -> Iterator[ArchiveServer]:
-    with archive_server() as server:
-        yield server
+from tests.server.sources.conftest import whole
 
 
 @pytest.fixture
@@ -29,30 +23,6 @@ def other() -> Iterator[ArchiveServer]:
     """A second server, which no rule allows unless a test says so."""
     with archive_server() as server:
         yield server
-
-
-@pytest.fixture
-def rules(tmp_path: Path, server: ArchiveServer) -> SourceRules:
-    return SourceRules(
-        cache_dir=tmp_path / "cache",
-        allowed=(f"{server.url}/ok",),
-        max_bytes=1 << 20,
-        stall_timeout_s=20.0,
-        total_timeout_s=100.0,
-    )
-
-
-@pytest.fixture
-def content(tmp_path: Path) -> dict[str, bytes]:
-    return files_of(write_adapter(tmp_path / "made"))
-
-
-def whole(rules: SourceRules) -> list[str]:
-    """What lies in the cache; nothing half-way among it."""
-    home = rules.cache_dir / "sources"
-    names = [path.name for path in home.iterdir()] if home.is_dir() else []
-    assert all(len(name) == 64 for name in names), names
-    return names
 
 
 @pytest.mark.parametrize("kind", ["tar", "tar.gz", "tgz", "zip"])

@@ -1,0 +1,1 @@
+"""Where an adapter may come from."""
